@@ -1,0 +1,1 @@
+"""HTTP: routes, wire schemas, limits, and errors as problem+json."""

@@ -1,0 +1,128 @@
+"""The three forms of a picture on the wire: multipart, the raw bytes, and base64 in JSON."""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from service.api.fields import ClassifyFields
+from service.api.problems import invalid_fields
+from service.errors import BadRequest, FieldProblem, InvalidFields, UnsupportedMediaType
+
+MOST_FORM_FIELDS = 64
+ACCEPTED = "multipart/form-data, application/json, or image/* with query parameters"
+
+
+class _MemoryParser(MultiPartParser):
+    """The body's size is bounded before it gets here, so files need not go through the disk."""
+
+    spool_max_size = 2**31
+
+
+@dataclass(frozen=True)
+class ClassifyRequest:
+    images: tuple[bytes, ...]
+    fields: ClassifyFields
+
+
+async def read_classify(request: Request, most_images: int, plural: bool = False) -> ClassifyRequest:
+    """The pictures and the checked fields of a request of any of the three forms; `plural` for several pictures.
+
+    Raises:
+        BadRequest, UnsupportedMediaType, InvalidFields.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    name = "images" if plural else "image"
+    if media_type == "multipart/form-data":
+        images, raw = await _read_multipart(request, name, most_images)
+    elif media_type == "application/json":
+        images, raw = _from_json(await request.body(), name)
+    elif (media_type.startswith("image/") or media_type == "application/octet-stream") and not plural:
+        images, raw = [await request.body()], _from_pairs(request.query_params.multi_items())
+    else:
+        raise UnsupportedMediaType(f"{media_type or 'no content type'} is not accepted; send {ACCEPTED}")
+    if not images:
+        raise InvalidFields(FieldProblem(name, "is missing"))
+    if len(images) > most_images:
+        raise InvalidFields(FieldProblem(name, f"holds {len(images)} pictures; at most {most_images}"))
+    try:
+        return ClassifyRequest(tuple(images), ClassifyFields.model_validate(raw))
+    except ValidationError as error:
+        raise invalid_fields(error.errors()) from None
+
+
+async def _read_multipart(request: Request, name: str, most_images: int) -> tuple[list[bytes], dict[str, Any]]:
+    # One file and field more than allowed are let through, so that the error can name the right limit.
+    parser = _MemoryParser(
+        request.headers, request.stream(), max_files=most_images + 1, max_fields=MOST_FORM_FIELDS, max_part_size=2**20
+    )
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError, ValueError) as error:
+        raise BadRequest(f"the multipart body cannot be parsed: {error}") from None
+    try:
+        images, pairs = [], []
+        for key, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                if key != name:
+                    raise InvalidFields(FieldProblem(key, "is not a known file", (name,)))
+                images.append(await value.read())
+            elif key == name:
+                raise InvalidFields(FieldProblem(name, "must be a file, with a filename in its part"))
+            else:
+                pairs.append((key, value))
+        return images, _from_pairs(pairs)
+    finally:
+        await form.close()
+
+
+def _from_json(body: bytes, name: str) -> tuple[list[bytes], dict[str, Any]]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadRequest("the body is not valid JSON") from None
+    if not isinstance(document, dict):
+        raise BadRequest("the body must be a JSON object")
+    value = document.pop(name, None)
+    if value is None:
+        return [], document
+    if name == "image":
+        return [_from_base64(name, value)], document
+    if not isinstance(value, list):
+        raise InvalidFields(FieldProblem(name, "must be a list of base64 strings"))
+    return [_from_base64(f"{name}[{place}]", entry) for place, entry in enumerate(value)], document
+
+
+def _from_base64(field: str, value: Any) -> bytes:
+    """Plain or URL-safe base64, or a data URI of it."""
+    if not isinstance(value, str):
+        raise InvalidFields(FieldProblem(field, "must be a string of base64 or a data URI"))
+    text = value
+    if value[:5].lower() == "data:":
+        head, comma, text = value.partition(",")
+        if not comma or not head.lower().endswith(";base64"):
+            raise InvalidFields(FieldProblem(field, "is a data URI without ;base64,"))
+    try:
+        compact = "".join(text.split()).replace("-", "+").replace("_", "/")
+        return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidFields(FieldProblem(field, "is not base64")) from None
+
+
+def _from_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Repeated names become lists where the field is one, and an error elsewhere."""
+    raw: dict[str, Any] = {}
+    for key, value in pairs:
+        if key == "branches":
+            raw.setdefault(key, []).append(value)
+        elif key in raw:
+            raise InvalidFields(FieldProblem(key, "is given more than once"))
+        else:
+            raw[key] = value
+    return raw

@@ -1,0 +1,62 @@
+"""POST /classify and /classify/batch."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from service.api.bodies import read_classify
+from service.api.examples import CLASSIFY_BATCH_BODY, CLASSIFY_BODY, problems, recognition_example
+from service.api.problems import problem_of
+from service.api.schemas import BatchOut, RecognitionOut
+from service.api.state import Parts, parts_of, state_of
+from service.api.wire import recognition_out
+from service.datasets.records import Dataset
+from service.errors import ServiceError
+from service.recognizer import Options
+from service.telemetry import request_id
+
+router = APIRouter(tags=["classify"])
+FAULTS = problems(400, 404, 409, 413, 415, 422, 500, 503, 504)
+
+
+@router.post(
+    "/classify",
+    response_model=RecognitionOut,
+    responses={200: {"content": {"application/json": {"example": recognition_example()}}}, **FAULTS},
+    openapi_extra=CLASSIFY_BODY,
+)
+async def classify(request: Request) -> JSONResponse:
+    """Recognize one picture: multipart with a file `image`, a raw `image/*` body with query parameters, or JSON with
+    base64."""
+    parts = parts_of(request)
+    asked = await read_classify(request, most_images=1)
+    options = asked.fields.options(state_of(request).settings.max_top_k)
+    dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset)
+    return JSONResponse(await _one(parts, asked.images[0], asked.fields.dataset, dataset, options))
+
+
+@router.post("/classify/batch", response_model=BatchOut, responses=FAULTS, openapi_extra=CLASSIFY_BATCH_BODY)
+async def classify_batch(request: Request) -> JSONResponse:
+    """Recognize several pictures (files or base64 strings `images`): for each an answer or an error of its own."""
+    parts, settings = parts_of(request), state_of(request).settings
+    asked = await read_classify(request, settings.max_batch_images, plural=True)
+    options = asked.fields.options(settings.max_top_k)
+    dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset)
+
+    async def item(index: int, image: bytes) -> dict[str, Any]:
+        try:
+            return {"index": index, "result": await _one(parts, image, asked.fields.dataset, dataset, options)}
+        except ServiceError as error:
+            return {"index": index, "error": problem_of(error)}
+
+    results = await asyncio.gather(*(item(index, image) for index, image in enumerate(asked.images)))
+    return JSONResponse({"request_id": request_id.get(), "results": results})
+
+
+async def _one(parts: Parts, image: bytes, name: str, dataset: Dataset, options: Options) -> dict[str, Any]:
+    recognizer = parts.recognizer
+    recognition = await recognizer.recognize(image, dataset, options)
+    models = (recognizer.localizer, recognizer.encoder)
+    return recognition_out(recognition, name, dataset, models, request_id.get() or "")

@@ -1,0 +1,159 @@
+"""Examples and bodies for the OpenAPI document."""
+
+from typing import Any
+
+from service.api.fields import ClassifyFields
+from service.api.problems import MEDIA_TYPE
+from service.api.schemas import Problem
+from service.images import FORMATS
+
+_TITLES = {
+    400: "The request cannot be parsed",
+    404: "There is no such dataset",
+    409: "The dataset exists with other content, could not be built, or wants another encoder",
+    413: "The body or the picture is too large",
+    415: "The content type or the image format is not supported",
+    422: "A field is invalid, or the image cannot be read",
+    500: "A model failed on this input",
+    503: "Not ready, building or overloaded; see Retry-After",
+    504: "The request took too long",
+}
+_CODES = {
+    400: "malformed_request",
+    404: "dataset_not_found",
+    409: "dataset_conflict",
+    413: "image_too_large",
+    415: "image_unsupported",
+    422: "invalid_fields",
+    500: "model_failed",
+    503: "overloaded",
+    504: "deadline_exceeded",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses for these statuses, as problem+json with an example each."""
+    return {
+        status: {
+            "model": Problem,
+            "description": _TITLES[status],
+            "content": {MEDIA_TYPE: {"example": _problem(status)}},
+        }
+        for status in statuses
+    }
+
+
+def _problem(status: int) -> dict[str, Any]:
+    example: dict[str, Any] = {
+        "type": f"urn:l2r2:problem:{_CODES[status]}",
+        "title": _TITLES[status],
+        "status": status,
+        "detail": "what was found, and what would be right",
+        "code": _CODES[status],
+        "request_id": "0f8fad5bd9cb469fa16570867728950e",
+    }
+    if status == 422:
+        example["errors"] = [{"field": "fusion", "detail": "'best' is not known", "allowed": ["max_confidence"]}]
+    return example
+
+
+def recognition_example() -> dict[str, Any]:
+    beagle = {"label": "beagle", "confidence": 0.93}
+    dingo = {"label": "dingo", "confidence": 0.51}
+    return {
+        "request_id": "0f8fad5bd9cb469fa16570867728950e",
+        "dataset": "dogs",
+        "dataset_version": "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab",
+        **beagle,
+        "branch": "fg",
+        "fallback": None,
+        "box": {"x0": 12.0, "y0": 40.0, "x1": 300.0, "y1": 420.0, "score": 0.71, "prompt": "dog"},
+        "scores": [beagle],
+        "branches": {"full": {**dingo, "scores": [dingo]}, "fg": {**beagle, "scores": [beagle]}},
+        "image": {"width": 640, "height": 480},
+        "models": {"localizer": "grounding-dino-tiny", "encoder": "siglip2-so400m"},
+        "timings_ms": {"decode": 4.1, "locate": 38.2, "views": 3.9, "embed": 21.7, "score": 0.2, "total": 68.4},
+    }
+
+
+DATASET_EXAMPLES: dict[str, Any] = {
+    "names": {"summary": "Names alone", "value": {"name": "pets", "classes": ["cat", "dog", "rabbit"]}},
+    "full": {
+        "summary": "Own prompts, templates and localizer prompts",
+        "value": {
+            "name": "dogs",
+            "classes": ["beagle", {"name": "dingo", "prompts": ["a wild dingo in the outback"]}],
+            "templates": ["A photo of a {}", "A close-up of a {}, a breed of dog"],
+            "localizer_prompts": ["dog"],
+            "box_threshold": 0.3,
+        },
+    },
+}
+DATASET_OUT_EXAMPLE: dict[str, Any] = {
+    "name": "pets",
+    "status": "ready",
+    "version": "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab",
+    "building": None,
+    "progress": 1.0,
+    "failure": None,
+    "class_count": 3,
+    "created_at": "2026-01-31T12:00:00Z",
+    "updated_at": "2026-01-31T12:00:00Z",
+    "classes": [{"name": name, "prompts": []} for name in ("cat", "dog", "rabbit")],
+    "templates": ["A photo of a {}"],
+    "localizer_prompts": [],
+    "localizer_prompt_mode": None,
+    "box_threshold": None,
+    "box_margin": None,
+    "encoder": None,
+    "fusion": "max_confidence",
+}
+
+
+def _fields() -> dict[str, Any]:
+    properties: dict[str, Any] = ClassifyFields.model_json_schema()["properties"]
+    return properties
+
+
+def _body(name: str, file_schema: dict[str, Any], json_schema: dict[str, Any]) -> dict[str, Any]:
+    required = [name, "dataset"]
+    image: Any = "data:image/jpeg;base64,/9j/4AAQSkZJRg..."
+    if json_schema["type"] == "array":
+        image = [image]
+
+    def schema(image: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "object", "required": required, "properties": {name: image, **_fields()}}
+
+    return {
+        "multipart/form-data": {"schema": schema(file_schema)},
+        "application/json": {
+            "schema": schema(json_schema),
+            "example": {name: "data:image/jpeg;base64,…", "dataset": "pets"},
+        },
+    }
+
+
+_FILE = {"type": "string", "format": "binary"}
+_BASE64 = {"type": "string", "description": "Base64, or a data URI."}
+_RAW_PARAMETERS = [
+    {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": f"{schema.get('description', '')} For a raw image body.",
+        "schema": {"type": "string"},
+    }
+    for name, schema in _fields().items()
+]
+_RAW = {media_type: {"schema": _FILE} for media_type in sorted(set(FORMATS.values()))}
+
+CLASSIFY_BODY: dict[str, Any] = {
+    "parameters": _RAW_PARAMETERS,
+    "requestBody": {"required": True, "content": {**_body("image", _FILE, _BASE64), **_RAW}},
+}
+CLASSIFY_BATCH_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": _body("images", {"type": "array", "items": _FILE}, {"type": "array", "items": _BASE64}),
+    }
+}

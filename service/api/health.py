@@ -1,0 +1,71 @@
+"""Probes, and what is loaded."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+import service
+from service.api.examples import problems
+from service.api.schemas import Health, HealthDetail, ModelsOut
+from service.api.state import parts_of, state_of
+from service.models.catalog import PROFILES, Model
+from service.recognition.fusion import FUSIONS
+from service.recognition.views import BRANCHES
+
+router = APIRouter(tags=["service"])
+UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not able to answer"}}
+
+
+@router.get("/livez", response_model=Health, responses=UNAVAILABLE)
+async def livez(request: Request) -> JSONResponse:
+    """Whether the process is worth keeping: loading or loaded, and no worker thread has died."""
+    state = state_of(request)
+    dead = state.parts is not None and not all(worker.alive for worker in state.parts.recognizer.health().values())
+    return _health(state.unready_because() if dead or state.failure else None)
+
+
+@router.get("/readyz", response_model=Health, responses=UNAVAILABLE)
+async def readyz(request: Request) -> JSONResponse:
+    """Whether requests are answered: models loaded, prototypes ready, a real inference has passed."""
+    return _health(state_of(request).unready_because())
+
+
+@router.get("/healthz", response_model=HealthDetail, responses={503: {"model": HealthDetail}})
+async def healthz(request: Request) -> JSONResponse:
+    """As `/readyz`, with the workers' state."""
+    state = state_of(request)
+    reason = state.unready_because()
+    document: dict[str, Any] = {"status": "unavailable" if reason else "ok", "reason": reason}
+    document["version"] = service.__version__
+    if state.parts is not None:
+        workers = state.parts.recognizer.health()
+        document["workers"] = {name: vars(worker) for name, worker in workers.items()}
+    return JSONResponse(document, 503 if reason else 200)
+
+
+@router.get("/models", response_model=ModelsOut, responses=problems(503))
+def models(request: Request) -> dict[str, Any]:
+    """The loaded localizer and encoder, and the names that requests and settings may use."""
+    parts, settings = parts_of(request), state_of(request).settings
+    recognizer = parts.recognizer
+    threshold = settings.box_threshold
+    return {
+        "profile": settings.profile,
+        "device": str(parts.engine.hardware),
+        "localizer": _model(parts.engine.localizer_row, recognizer.localizer.revision),
+        "encoder": _model(parts.engine.encoder_row, recognizer.encoder.revision),
+        "box_threshold": recognizer.localizer.default_threshold if threshold is None else threshold,
+        "branches": list(BRANCHES),
+        "fusions": list(FUSIONS),
+        "profiles": {row.name: {"localizer": row.localizer, "encoder": row.encoder} for row in PROFILES.values()},
+    }
+
+
+def _model(row: Model, revision: str) -> dict[str, Any]:
+    names = ("name", "family", "licence", "note")
+    return {name: getattr(row, name) for name in names} | {"revision": revision}
+
+
+def _health(reason: str | None) -> JSONResponse:
+    return JSONResponse({"status": "unavailable" if reason else "ok", "reason": reason}, 503 if reason else 200)

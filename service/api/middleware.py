@@ -1,0 +1,83 @@
+"""Around every request: an id, a limit on the body, one line in the log."""
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.problems import problem_response
+from service.errors import BadRequest, BodyTooLarge
+from service.telemetry import request_id
+
+HEADER = "x-request-id"
+_ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_QUIET = ("/livez", "/readyz", "/healthz")
+log = logging.getLogger("service.access")
+
+
+class RequestContext:
+    """Takes the caller's request id or makes one, sends it back, and logs the request when it is answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        asked = Headers(scope=scope).get(HEADER, "")
+        own_id = asked if _ACCEPTABLE_ID.fullmatch(asked) else uuid.uuid4().hex
+        token = request_id.set(own_id)
+        started_s, status = time.perf_counter(), 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[HEADER] = own_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            duration_ms = round(1000 * (time.perf_counter() - started_s), 1)
+            level = logging.DEBUG if scope["path"] in _QUIET else logging.INFO
+            extra = {"method": scope["method"], "path": scope["path"], "status": status, "duration_ms": duration_ms}
+            log.log(level, "request", extra=extra)
+            request_id.reset(token)
+
+
+class BodyLimit:
+    """Refuses a body by its declared length at once, and by its counted length while it streams in."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app, self._max_bytes = app, max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "0")
+        if not declared.isdecimal():
+            await problem_response(BadRequest("Content-Length is not a number"))(scope, receive, send)
+            return
+        if int(declared) > self._max_bytes:
+            await problem_response(self._refusal(int(declared)))(scope, receive, send)
+            return
+        received_bytes = 0
+
+        async def receive_counted() -> Message:
+            nonlocal received_bytes
+            message = await receive()
+            received_bytes += len(message.get("body", b""))
+            if received_bytes > self._max_bytes:
+                raise self._refusal(received_bytes)
+            return message
+
+        await self._app(scope, receive_counted, send)
+
+    def _refusal(self, found_bytes: int) -> BodyTooLarge:
+        return BodyTooLarge(f"the body has {found_bytes} bytes or more; at most {self._max_bytes} are accepted")

@@ -1,0 +1,110 @@
+"""Every error as RFC 9457 `application/problem+json`."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from service.errors import (
+    BadRequest,
+    FieldProblem,
+    InvalidFields,
+    MethodNotAllowed,
+    NotFound,
+    ServiceError,
+)
+from service.telemetry import request_id
+
+MEDIA_TYPE = "application/problem+json"
+log = logging.getLogger(__name__)
+
+
+def problem_of(error: ServiceError) -> dict[str, Any]:
+    """The wire form of an error; also what a batch answer holds for a picture that failed."""
+    problem: dict[str, Any] = {
+        "type": f"urn:l2r2:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request_id.get(),
+    }
+    if error.problems:
+        problem["errors"] = [_field_problem(entry) for entry in error.problems]
+    return problem
+
+
+def _field_problem(entry: FieldProblem) -> dict[str, Any]:
+    allowed = {} if entry.allowed is None else {"allowed": list(entry.allowed)}
+    return {"field": entry.field, "detail": entry.detail, **allowed}
+
+
+def problem_response(error: ServiceError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    extra = dict(headers or {})
+    if error.retry_after_s is not None:
+        extra["Retry-After"] = str(error.retry_after_s)
+    return JSONResponse(problem_of(error), error.status, extra, media_type=MEDIA_TYPE)
+
+
+def invalid_fields(errors: Sequence[Mapping[str, Any]]) -> ServiceError:
+    """Pydantic's findings as one error that names each field by its path."""
+    if any(error["type"] == "json_invalid" for error in errors):
+        return BadRequest("the body is not valid JSON")
+    return InvalidFields(*[_from_pydantic(error) for error in errors[:50]])
+
+
+def _from_pydantic(error: Mapping[str, Any]) -> FieldProblem:
+    path = ""
+    for part in error["loc"]:
+        if part in ("body", "query", "path") and not path:
+            continue
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    expected = error.get("ctx", {}).get("expected")
+    allowed = None
+    if error["type"] == "literal_error" and isinstance(expected, str):
+        allowed = tuple(part.strip("' ") for part in expected.replace(" or ", ", ").split(","))
+    if error["type"] == "extra_forbidden":
+        return FieldProblem(path, "is not a known field")
+    return FieldProblem(path or "body", str(error["msg"]), allowed)
+
+
+async def _on_service_error(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, ServiceError):
+        raise error
+    if error.status >= 500:
+        log.warning("refused", extra={"code": error.code, "detail": error.detail})
+    return problem_response(error)
+
+
+async def _on_invalid_request(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError | ValidationError):
+        raise error
+    return problem_response(invalid_fields(error.errors()))
+
+
+async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    if isinstance(error.__cause__, ServiceError):  # FastAPI wraps what is raised while it reads a body
+        return problem_response(error.__cause__)
+    known = {404: NotFound, 405: MethodNotAllowed}
+    kind = known.get(error.status_code, BadRequest)
+    detail = f"{request.method} {request.url.path}" if error.status_code in known else str(error.detail)
+    return problem_response(kind(detail), error.headers)
+
+
+async def _on_crash(_request: Request, error: Exception) -> JSONResponse:
+    log.error("a request crashed", exc_info=error)
+    return problem_response(ServiceError("an unexpected fault; the log has it under this request id"))
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(ServiceError, _on_service_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_crash)

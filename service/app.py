@@ -1,0 +1,96 @@
+"""The composition root: settings become parts, parts become an application."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+import service
+from service.api import classify, datasets, health, problems
+from service.api.middleware import BodyLimit, RequestContext
+from service.api.state import Parts, State
+from service.datasets.build_store import BuildStore
+from service.datasets.builder import PrototypeBuilder, TextEncoder
+from service.datasets.database import Database
+from service.datasets.records import RegistryLimits
+from service.datasets.registry import Registry
+from service.datasets.store import DatasetStore
+from service.engine import load_engine, warm_up
+from service.errors import ServiceError
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def load_parts(settings: Settings) -> Parts:
+    """Load models, open the database, make all prototypes ready, and pass one real inference.
+
+    Raises:
+        ServiceError: a setting, weights, or the database do not allow to start.
+    """
+    engine = load_engine(settings)
+    database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'l2r2.sqlite3'}")
+    database.migrate()
+    encoder = engine.recognizer.encoder
+    text_encoder = TextEncoder(encoder.name, encoder.revision, encoder.embed_texts)
+    store, builds = DatasetStore(database), BuildStore(database)
+    registry = Registry(
+        store,
+        builds,
+        PrototypeBuilder(store, builds, text_encoder, settings.build_chunk_classes),
+        text_encoder,
+        engine.recognizer.localizer.check_prompts,
+        RegistryLimits(settings.max_classes, settings.background_build_classes, settings.prototypes_cache_mb * 2**20),
+    )
+    registry.start()
+    warm_up(engine.recognizer)
+    log.info("ready", extra={"device": str(engine.hardware), "profile": settings.profile, "database": str(database)})
+    return Parts(engine, registry, database)
+
+
+def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None) -> FastAPI:
+    """The application; it listens at once and is ready when loading is done. `on_failure` is called if that fails."""
+    state = State(settings)
+
+    async def load() -> None:
+        try:
+            state.parts = await asyncio.to_thread(load_parts, settings)
+        except ServiceError as error:
+            state.failure = error.detail
+            log.critical("the service cannot start", extra={"code": error.code, "detail": error.detail})
+            on_failure()
+        finally:
+            state.loaded.set()
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        loading = asyncio.create_task(load())
+        yield
+        state.draining = True
+        await loading
+        if state.parts is not None:
+            await asyncio.to_thread(state.parts.close)
+
+    app = _Application(
+        title="L2R2",
+        summary="Zero-shot image recognition that finds the object first.",
+        description="After “Localize to Recognize Robustly”: the full picture and the located foreground are compared "
+        "with the class names, and the more confident one answers.",
+        version=service.__version__,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        lifespan=lifespan,
+    )
+    app.state.service = state
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    problems.install(app)
+    for router in (classify.router, datasets.router, health.router):
+        app.include_router(router)
+    return app
+
+
+class _Application(FastAPI):
+    def build_middleware_stack(self) -> ASGIApp:
+        return RequestContext(super().build_middleware_stack())  # outermost, so that a crash too has its request id

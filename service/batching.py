@@ -1,0 +1,128 @@
+"""Many single calls become few batched ones: one queue and one worker thread for each model.
+
+The next batch forms while the last one runs, so a lone call never waits and no timer is needed. The queue is bounded, a
+caller who left is dropped before it costs anything, and an item that fails does so alone. Knows nothing of pictures.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from service.errors import ModelFailed, NotReady, Overloaded, ServiceError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WorkerHealth:
+    """Whether the worker thread lives, how many items wait, and for how many seconds the present batch has run."""
+
+    alive: bool
+    waiting: int
+    running_for_s: float
+
+
+class Batcher(Generic[Item, Result]):
+    """Calls `run` with at most `max_batch` items at a time, in order of arrival, from one thread of its own.
+
+    Args:
+        run: from n items to n results, in order.
+        max_waiting: with this many items in the queue a further one is refused.
+    """
+
+    def __init__(
+        self, name: str, run: Callable[[Sequence[Item]], Sequence[Result]], *, max_batch: int, max_waiting: int
+    ) -> None:
+        if max_batch < 1 or max_waiting < 1:
+            raise ValueError(f"max_batch and max_waiting are at least 1, not {max_batch} and {max_waiting}")
+        self.name = name
+        self._run = run
+        self._max_batch, self._max_waiting = max_batch, max_waiting
+        self._waiting: deque[tuple[Item, Future[Result]]] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._running_since_s: float | None = None
+        self._thread = threading.Thread(target=self._work, name=f"batcher-{name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, item: Item) -> Future[Result]:
+        """The item's future result; cancel it to leave the queue.
+
+        Raises:
+            Overloaded: the queue is full.
+            NotReady: the worker was closed or has died.
+        """
+        with self._changed:
+            if self._closed or not self._thread.is_alive():
+                raise NotReady(f"the {self.name} worker does not take work")
+            if len(self._waiting) >= self._max_waiting:
+                self._waiting = deque(entry for entry in self._waiting if not entry[1].cancelled())
+            if len(self._waiting) >= self._max_waiting:
+                raise Overloaded(f"{len(self._waiting)} items already wait for the {self.name}", retry_after_s=1)
+            future: Future[Result] = Future()
+            self._waiting.append((item, future))
+            self._changed.notify()
+            return future
+
+    def health(self) -> WorkerHealth:
+        with self._changed:
+            since = self._running_since_s
+            running_for_s = 0.0 if since is None else time.monotonic() - since
+            return WorkerHealth(self._thread.is_alive(), len(self._waiting), running_for_s)
+
+    def close(self, timeout_s: float | None = None) -> None:
+        """Take no more work, finish what waits, end the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join(timeout_s)
+
+    def _work(self) -> None:
+        while batch := self._next_batch():
+            self._answer(batch)
+
+    def _next_batch(self) -> list[tuple[Item, Future[Result]]]:
+        """The next items whose callers are still there; empty when closed and nothing is left."""
+        batch: list[tuple[Item, Future[Result]]] = []
+        with self._changed:
+            self._running_since_s = None
+            while not batch:
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if not self._waiting:
+                    return []
+                while self._waiting and len(batch) < self._max_batch:
+                    item, future = self._waiting.popleft()
+                    if future.set_running_or_notify_cancel():
+                        batch.append((item, future))
+            self._running_since_s = time.monotonic()
+        return batch
+
+    def _answer(self, batch: list[tuple[Item, Future[Result]]]) -> None:
+        try:
+            results = self._run([item for item, _ in batch])
+            if len(results) != len(batch):
+                raise RuntimeError(f"{self.name} gave {len(results)} results for {len(batch)} items")
+        except Exception as error:  # noqa: BLE001  whatever a model raises must reach its callers and spare the worker
+            self._isolate(batch, error)
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            future.set_result(result)
+
+    def _isolate(self, batch: list[tuple[Item, Future[Result]]], error: Exception) -> None:
+        """Of several items each gets a try alone; a single one gets the error."""
+        if len(batch) > 1:
+            log.warning("a batch failed; trying each item alone", extra={"model": self.name, "items": len(batch)})
+            for entry in batch:
+                self._answer([entry])
+            return
+        log.error("a model failed", extra={"model": self.name}, exc_info=error)
+        refusal = error if isinstance(error, ServiceError) else ModelFailed(f"the {self.name} failed on this input")
+        refusal.__cause__ = None if refusal is error else error
+        batch[0][1].set_exception(refusal)

@@ -1,0 +1,1 @@
+"""Registered class lists: what they are, where they are kept, and their prototypes."""

@@ -1,0 +1,143 @@
+"""The stored prototypes: one build for each list of texts and encoder, in chunks."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from service.datasets.database import Database
+from service.datasets.schema import builds, chunks, datasets, versions
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class BuildKey:
+    """Prototypes belong to the texts that were embedded and to the encoder that did it."""
+
+    texts_key: str
+    encoder_revision: str
+
+
+@dataclass(frozen=True)
+class BuildRow:
+    class_count: int
+    classes_done: int
+    failure: str | None
+    lease_until: float  # seconds since 1970
+
+    @property
+    def ready(self) -> bool:
+        return self.classes_done >= self.class_count
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Prototypes `[C, D]` of the classes from `first_class` on."""
+
+    first_class: int
+    vectors: Floats
+
+
+class BuildStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def build(self, key: BuildKey) -> BuildRow | None:
+        columns = (builds.c.class_count, builds.c.classes_done, builds.c.failure, builds.c.lease_until)
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(*columns).where(_is(builds, key))).one_or_none()
+        return BuildRow(**row._mapping) if row else None
+
+    def begin_build(self, key: BuildKey, class_count: int) -> None:
+        """Record a build that is to be done (a change of encoder, a lost build); nothing where there is one."""
+        with self._database.writing() as connection:
+            ensure_build(connection, key, class_count, None)
+
+    def claim(self, key: BuildKey, owner: str, lease_s: float) -> bool:
+        """Take the build for `lease_s` seconds; false where another process holds it or it is gone."""
+        now = time.time()
+        free = sa.or_(builds.c.lease_owner.is_(None), builds.c.lease_owner == owner, builds.c.lease_until < now)
+        values = {"lease_owner": owner, "lease_until": now + lease_s, "failure": None}
+        with self._database.writing() as connection:
+            return bool(connection.execute(builds.update().where(_is(builds, key), free).values(**values)).rowcount)
+
+    def chunk_starts(self, key: BuildKey) -> set[int]:
+        with self._database.reading() as connection:
+            return set(connection.scalars(sa.select(chunks.c.first_class).where(_is(chunks, key))))
+
+    def add_chunk(self, key: BuildKey, chunk: Chunk, owner: str, lease_s: float) -> bool:
+        """Save a chunk, count it, renew the lease, and let the dataset answer when it was the last one.
+
+        Returns false where the build was given up by all datasets or taken over: its builder stops.
+        """
+        values = {"classes_done": builds.c.classes_done + len(chunk.vectors), "lease_until": time.time() + lease_s}
+        with self._database.writing() as connection:
+            own = sa.and_(_is(builds, key), builds.c.lease_owner == owner)
+            if not connection.execute(builds.update().where(own).values(**values)).rowcount:
+                return False
+            _insert_chunk(connection, key, chunk)
+            row = connection.execute(sa.select(builds.c.class_count, builds.c.classes_done).where(own)).one()
+            if row.classes_done >= row.class_count:
+                _promote(connection, key)
+        return True
+
+    def fail_build(self, key: BuildKey, failure: str) -> None:
+        with self._database.writing() as connection:
+            values = {"failure": failure, "lease_owner": None, "lease_until": 0.0}
+            connection.execute(builds.update().where(_is(builds, key)).values(**values))
+
+    def prototypes(self, key: BuildKey) -> Floats | None:
+        """`[L, D]`, or None while they are not complete."""
+        with self._database.reading() as connection:
+            total = connection.scalar(sa.select(builds.c.class_count).where(_is(builds, key)))
+            query = sa.select(chunks.c.class_count, chunks.c.vectors).where(_is(chunks, key))
+            rows = connection.execute(query.order_by(chunks.c.first_class)).all()
+        if total is None or sum(row.class_count for row in rows) != total:
+            return None
+        return np.concatenate([np.frombuffer(row.vectors, "<f4").reshape(row.class_count, -1) for row in rows])
+
+
+def _is(table: sa.Table, key: BuildKey) -> sa.ColumnElement[bool]:
+    return sa.and_(table.c.texts_key == key.texts_key, table.c.encoder_revision == key.encoder_revision)
+
+
+def ensure_build(connection: sa.Connection, key: BuildKey, class_count: int, built: Floats | None) -> bool:
+    """Whether the build is complete; a missing one is inserted, complete if its prototypes are at hand."""
+    row = connection.execute(sa.select(builds).where(_is(builds, key))).one_or_none()
+    if row is not None and (row.classes_done >= row.class_count or built is None):
+        return bool(row.classes_done >= row.class_count)
+    if row is not None:
+        connection.execute(builds.delete().where(_is(builds, key)))
+    values = {"class_count": class_count, "classes_done": 0 if built is None else class_count, "lease_until": 0.0}
+    connection.execute(builds.insert().values(texts_key=key.texts_key, encoder_revision=key.encoder_revision, **values))
+    if built is not None:
+        _insert_chunk(connection, key, Chunk(0, built))
+    return built is not None
+
+
+def _insert_chunk(connection: sa.Connection, key: BuildKey, chunk: Chunk) -> None:
+    values = {"texts_key": key.texts_key, "encoder_revision": key.encoder_revision, "first_class": chunk.first_class}
+    vectors = np.ascontiguousarray(chunk.vectors, "<f4").tobytes()
+    connection.execute(chunks.insert().values(class_count=len(chunk.vectors), vectors=vectors, **values))
+
+
+def _promote(connection: sa.Connection, key: BuildKey) -> None:
+    same_texts = sa.select(versions.c.version).where(versions.c.texts_key == key.texts_key)
+    values = {"current_version": datasets.c.pending_version, "pending_version": None, "updated_at": datetime.now(UTC)}
+    connection.execute(datasets.update().where(datasets.c.pending_version.in_(same_texts)).values(**values))
+    drop_unused(connection)
+
+
+def drop_unused(connection: sa.Connection) -> None:
+    """Versions that no dataset has, and prototypes of texts that no version has."""
+    used: Sequence[sa.ColumnElement[bool]] = [
+        ~sa.exists().where(column == versions.c.version)
+        for column in (datasets.c.current_version, datasets.c.pending_version)
+    ]
+    connection.execute(versions.delete().where(*used))
+    connection.execute(builds.delete().where(~sa.exists().where(versions.c.texts_key == builds.c.texts_key)))

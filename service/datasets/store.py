@@ -1,0 +1,109 @@
+"""Datasets and their versions in the database. Each writing method is one transaction, committed when it returns."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from service.datasets.build_store import BuildKey, drop_unused, ensure_build
+from service.datasets.database import Database
+from service.datasets.fingerprints import from_json, to_json
+from service.datasets.schema import datasets, versions
+from service.datasets.spec import DatasetSpec
+from service.errors import DatasetConflict, DatasetNotFound
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    name: str
+    current_version: str | None
+    pending_version: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    version: str
+    texts_key: str
+    class_count: int
+
+
+class DatasetStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, name: str) -> DatasetRow | None:
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
+        return DatasetRow(**row._mapping) if row else None
+
+    def dataset(self, name: str) -> DatasetRow:
+        """Raises DatasetNotFound."""
+        row = self.find(name)
+        if row is None:
+            raise DatasetNotFound(f"no dataset is named {name!r}; register it by POST /datasets")
+        return row
+
+    def all_datasets(self) -> list[DatasetRow]:
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(datasets).order_by(datasets.c.name)).all()
+        return [DatasetRow(**row._mapping) for row in rows]
+
+    def version(self, version: str) -> VersionRow:
+        with self._database.reading() as connection:
+            columns = (versions.c.version, versions.c.texts_key, versions.c.class_count)
+            row = connection.execute(sa.select(*columns).where(versions.c.version == version)).one_or_none()
+        if row is None:
+            raise DatasetNotFound(f"version {version} was deleted")
+        return VersionRow(**row._mapping)
+
+    def spec(self, version: str) -> DatasetSpec:
+        with self._database.reading() as connection:
+            text = connection.scalar(sa.select(versions.c.spec).where(versions.c.version == version))
+        if text is None:
+            raise DatasetNotFound(f"version {version} was deleted")
+        return from_json(text)
+
+    def save(
+        self, name: str, version: VersionRow, spec: DatasetSpec, key: BuildKey, *, replace: bool, built: Floats | None
+    ) -> bool:
+        """Make `version` the dataset's content: at once where it is `built` or was before, else when its build ends.
+
+        Returns whether it answers at once.
+
+        Raises:
+            DatasetConflict: the name is taken by other content and `replace` is false.
+        """
+        now = datetime.now(UTC)
+        with self._database.writing() as connection:
+            row = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
+            if row is not None and not replace and version.version not in (row.current_version, row.pending_version):
+                raise DatasetConflict(f"{name!r} exists with other content; PUT /datasets/{name} replaces it")
+            if connection.scalar(sa.select(versions.c.version).where(versions.c.version == version.version)) is None:
+                values = {"version": version.version, "texts_key": version.texts_key}
+                connection.execute(
+                    versions.insert().values(**values, class_count=version.class_count, spec=to_json(spec))
+                )
+            ready = ensure_build(connection, key, version.class_count, built)
+            states = {"current_version": version.version, "pending_version": None}
+            if not ready:
+                states = {"pending_version": version.version} | ({} if row else {"current_version": None})
+            if row is None:
+                connection.execute(datasets.insert().values(name=name, created_at=now, updated_at=now, **states))
+            else:
+                connection.execute(datasets.update().where(datasets.c.name == name).values(updated_at=now, **states))
+            drop_unused(connection)
+        return ready
+
+    def delete(self, name: str) -> None:
+        """Raises DatasetNotFound."""
+        with self._database.writing() as connection:
+            gone = connection.execute(datasets.delete().where(datasets.c.name == name)).rowcount
+            if not gone:
+                raise DatasetNotFound(f"no dataset is named {name!r}")
+            drop_unused(connection)

@@ -1,0 +1,102 @@
+"""Settings become a recognizer: the part of the composition that the server and the command line share."""
+
+import asyncio
+import io
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from service.datasets.prototypes import unsaved_dataset
+from service.datasets.spec import ClassEntry, DatasetSpec
+from service.errors import InvalidFields, SettingsError
+from service.images import ImageLimits
+from service.models.catalog import PROFILES, Kind, Model, find_model
+from service.models.factory import load_encoder, load_localizer
+from service.models.hardware import Hardware, choose_hardware
+from service.models.weights import Progress, WeightsStore
+from service.recognizer import Limits, Options, Recognizer
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Engine:
+    recognizer: Recognizer
+    hardware: Hardware
+    localizer_row: Model
+    encoder_row: Model
+
+
+def weights_store(settings: Settings, progress: Progress | None = None) -> WeightsStore:
+    return WeightsStore(
+        settings.models_cache,
+        offline=settings.offline,
+        revisions=settings.revisions,
+        hub_endpoint=settings.hub_endpoint,
+        progress=progress,
+    )
+
+
+def chosen_models(settings: Settings) -> tuple[Model, Model]:
+    """The localizer's and the encoder's row. Raises SettingsError, listing the known names."""
+    profile = PROFILES.get(settings.profile)
+    if profile is None:
+        raise SettingsError(f"L2R2_PROFILE: {settings.profile!r} is not known; known: {', '.join(PROFILES)}")
+    return (
+        _find(settings.localizer or profile.localizer, "localizer"),
+        _find(settings.encoder or profile.encoder, "encoder"),
+    )
+
+
+def _find(name: str, kind: Kind) -> Model:
+    try:
+        return find_model(name, kind)
+    except InvalidFields as error:
+        raise SettingsError(f"L2R2_{kind.upper()}: {error.problems[0].detail}") from None
+
+
+def load_engine(settings: Settings, progress: Progress | None = None) -> Engine:
+    """Fetch what is missing, load both models, start their workers.
+
+    Raises:
+        SettingsError, WeightsError.
+    """
+    localizer_row, encoder_row = chosen_models(settings)
+    hardware = choose_hardware(settings.device, settings.dtype, settings.threads)
+    log.info("loading models", extra={"device": str(hardware), "models": [localizer_row.name, encoder_row.name]})
+    store = weights_store(settings, progress)
+    localizer = load_localizer(localizer_row, store, hardware)
+    encoder = load_encoder(encoder_row, store, hardware)
+    return Engine(Recognizer(localizer, encoder, _limits(settings, hardware)), hardware, localizer_row, encoder_row)
+
+
+def _limits(settings: Settings, hardware: Hardware) -> Limits:
+    return Limits(
+        image=ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels),
+        box_threshold=settings.box_threshold,
+        box_margin=settings.box_margin,
+        locate_timeout_s=settings.locate_timeout_s,
+        request_timeout_s=settings.request_timeout_s,
+        max_batch=settings.max_batch_size,
+        max_waiting=settings.queue_items,
+        threads=hardware.threads,
+    )
+
+
+def warm_up(recognizer: Recognizer) -> None:
+    """One real inference through all stages. Raises ServiceError if it fails."""
+    spec = DatasetSpec((ClassEntry("circle"), ClassEntry("square")))
+    dataset = unsaved_dataset(spec, recognizer.encoder.embed_texts)
+    asyncio.run(recognizer.recognize(_disc_png(), dataset, Options()))
+
+
+def _disc_png() -> bytes:
+    ground = np.linspace(200, 255, 320, dtype=np.uint8)[None, :, None].repeat(240, axis=0).repeat(3, axis=2)
+    picture = Image.fromarray(np.ascontiguousarray(ground))
+    ImageDraw.Draw(picture).ellipse((100, 60, 220, 180), fill=(200, 30, 30))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,7 @@
+"""The only place where strangers' image bytes are decoded: upright sRGB pixels, or an ImageError that says why not."""
+
+from service.images.decode import decode
+from service.images.formats import FORMATS
+from service.images.picture import DEFAULT_LIMITS, ImageLimits, Picture
+
+__all__ = ["DEFAULT_LIMITS", "FORMATS", "ImageLimits", "Picture", "decode"]

@@ -1,0 +1,153 @@
+"""The way of the bytes: size, format, header, pixels, colours, upright."""
+
+import struct
+import zlib
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile
+
+from service.errors import ImageTooLarge, ImageTruncated, ImageUnreadable
+from service.images.colour import BIT_DEPTH, converter
+from service.images.depth import bands
+from service.images.evidence import check_png, cut_short
+from service.images.exif import orientation
+from service.images.formats import open_image, sniff
+from service.images.picture import DEFAULT_LIMITS, ImageLimits, Picture
+
+SHORTEST_SIDE = 1024
+MAX_SCANS = 200  # each pass of a progressive JPEG costs a walk over all of its pixels
+# What the readers raise on damaged files
+FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    Warning,  # where warnings are errors
+    struct.error,
+    zlib.error,
+)
+
+
+class _Shown(NamedTuple):
+    rgb: NDArray[np.uint8]
+    width: int
+    height: int
+
+
+def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Picture:
+    """Decode the bytes of one image; of an animation the first frame that is not blank (of one colour).
+
+    Raises ImageUnsupported (no allowed format, judged by content), ImageTooLarge (bytes, or pixels by the header),
+    ImageTruncated (the file ends too early) or ImageUnreadable (damaged). Safe to call from several threads.
+    """
+    if not data:
+        raise ImageUnreadable("The image is empty: 0 bytes.")
+    if len(data) > limits.max_bytes:
+        raise ImageTooLarge(f"The image has {len(data)} bytes; at most {limits.max_bytes} are allowed.")
+    name = sniff(data)
+    try:
+        shown = _decode(name, data, limits)
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge(f"At most {limits.max_pixels} pixels are allowed. {error}") from error
+    except FAILURES as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        if cut_short(name, data):
+            raise ImageTruncated(f"The {name.upper()} image is cut short after {len(data)} bytes: {reason}.") from error
+        raise ImageUnreadable(f"The {name.upper()} image is damaged or of a rare kind: {reason}.") from error
+    return Picture(*shown, name)
+
+
+def _decode(name: str, data: bytes, limits: ImageLimits) -> _Shown:
+    if name == "png":
+        check_png(data)
+    if name == "jpeg" and (scans := data.count(b"\xff\xda")) > MAX_SCANS:
+        raise ImageTooLarge(f"The JPEG image has {scans} scans; at most {MAX_SCANS} are allowed.")
+    with open_image(name, data) as image:
+        _check_pixels(image, limits)
+        if name == "png":
+            image.info[BIT_DEPTH] = data[24]
+        if name != "heif" and name != "tiff" and getattr(image, "is_animated", False):
+            return _first_not_blank(image, limits)
+        return _show(image, limits)
+
+
+def _first_not_blank(image: ImageFile.ImageFile, limits: ImageLimits) -> _Shown:
+    first = shown = _show(image, limits)
+    pixels = 0
+    for frame in range(1, limits.max_frames):
+        if not _is_blank(shown.rgb):
+            return shown
+        try:
+            image.seek(frame)
+        except EOFError:
+            break
+        pixels += image.width * image.height
+        if pixels > limits.max_pixels:
+            break
+        shown = _show(image, limits)
+    return first if _is_blank(shown.rgb) else shown
+
+
+def _is_blank(rgb: NDArray[np.uint8]) -> bool:
+    return bool((rgb.min(axis=(0, 1)) == rgb.max(axis=(0, 1))).all())
+
+
+def _check_pixels(image: Image.Image, limits: ImageLimits) -> None:
+    width, height = image.size
+    if width * height > limits.max_pixels:
+        raise ImageTooLarge(
+            f"The image has {width} x {height} = {width * height} pixels; at most {limits.max_pixels} are allowed."
+        )
+
+
+def _show(image: ImageFile.ImageFile, limits: ImageLimits) -> _Shown:
+    """Load the current frame and lay it out upright."""
+    _check_pixels(image, limits)
+    full = image.size
+    reduced = image.format == "JPEG" and _reduce(image, limits.working_pixels)
+    image.load()
+    _check_pixels(image, limits)  # a HEIF's header may have said less than it holds
+    width, height = full if reduced else image.size
+    # Pillow has turned TIFF pictures itself, libheif has turned HEIF ones
+    turn = 1 if image.format in ("TIFF", "HEIF") else orientation(image.info)
+    rgb = _upright(image, turn)
+    return _Shown(rgb, height, width) if turn >= 5 else _Shown(rgb, width, height)
+
+
+def _reduce(image: Image.Image, working_pixels: int) -> bool:
+    """Have a huge JPEG decoded at 1/2, 1/4 or 1/8, which skips most of the work; tells whether it will be."""
+    width, height = image.size
+    by = 1
+    while by < 8 and width * height > working_pixels * by**2 and min(width, height) >= SHORTEST_SIDE * by * 2:
+        by *= 2
+    if by > 1:
+        image.draft(None, (width // by, height // by))
+    return by > 1
+
+
+def _upright(image: Image.Image, turn: int) -> NDArray[np.uint8]:
+    """The picture as read-only sRGB [H, W, 3], turned by its EXIF orientation.
+
+    Converted strip by strip, straight into place: only the decoded picture and the result are ever whole in memory.
+    """
+    size = image.size if turn >= 5 else image.size[::-1]
+    rgb = np.empty((*size, 3), np.uint8)
+    # The view of the result that has the stored picture's axes
+    stored = rgb[:, ::-1] if turn in (2, 3, 6, 7) else rgb
+    stored = stored[::-1] if turn in (3, 4, 7, 8) else stored
+    stored = stored.swapaxes(0, 1) if turn >= 5 else stored
+    convert = converter(image)
+    for top, rows in bands(image):
+        stored[top : top + rows.height] = np.asarray(convert(rows))
+    rgb.setflags(write=False)
+    return rgb

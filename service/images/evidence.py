@@ -1,0 +1,120 @@
+"""Whether a file ends before its own structure says that it should."""
+
+import zlib
+from collections.abc import Callable, Mapping
+
+from service.errors import ImageTruncated, ImageUnreadable
+from service.images.exif import first_directory
+
+
+def check_png(data: bytes) -> None:
+    """Walk all chunks: Pillow does not look at the checksums of pixel data.
+
+    Raises ImageTruncated if the file ends before the IEND chunk, ImageUnreadable if a chunk is damaged.
+    """
+    view = memoryview(data)
+    at = 8
+    while at + 12 <= len(data):
+        end = at + 12 + _big(data, at, 4)
+        name = data[at + 4 : at + 8]
+        if not (name.isalpha() and name.isascii()):
+            raise ImageUnreadable(f"The PNG image is damaged at byte {at}: {name!r} is no chunk name.")
+        if end > len(data):
+            break
+        if zlib.crc32(view[at + 4 : end - 4]) != _big(data, end - 4, 4):
+            raise ImageUnreadable(
+                f"The PNG image is damaged: wrong checksum in the {name.decode()} chunk at byte {at}."
+            )
+        if name == b"IEND":
+            return
+        at = end
+    raise ImageTruncated(f"The PNG image is cut short: its {len(data)} bytes end before the IEND chunk.")
+
+
+def cut_short(format_name: str, data: bytes) -> bool:
+    """Whether the bytes that could not be decoded are the beginning of a longer file. Raises nothing."""
+    check = CHECKS.get(format_name)
+    return check is not None and check(data)
+
+
+def _big(data: bytes, at: int, size: int) -> int:
+    return int.from_bytes(data[at : at + size], "big")
+
+
+def _little(data: bytes, at: int, size: int) -> int:
+    return int.from_bytes(data[at : at + size], "little")
+
+
+def _jpeg(data: bytes) -> bool:
+    at = 2
+    while 0 <= (at := data.find(b"\xff", at)) < len(data) - 3:
+        marker = data[at + 1]
+        if marker == 0xFF:  # padding
+            at += 1
+        elif marker <= 0x01 or 0xD0 <= marker <= 0xD8:  # without a length
+            at += 2
+        elif marker in (0xD9, 0xDA):  # end; or pixels, which must be followed by an end
+            return data.find(b"\xff\xd9", at) < 0
+        else:
+            at += 2 + _big(data, at + 2, 2)
+    return True
+
+
+def _gif(data: bytes) -> bool:
+    at = 13 + _gif_palette(data, 10)
+    while at < len(data):
+        if data[at] == 0x21:
+            at += 2
+        elif data[at] == 0x2C:
+            at += 11 + _gif_palette(data, at + 9)
+        else:  # the trailer, or garbage
+            return False
+        while at < len(data) and data[at]:
+            at += 1 + data[at]
+        at += 1
+    return True
+
+
+def _gif_palette(data: bytes, at: int) -> int:
+    flags = _little(data, at, 1)
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _webp(data: bytes) -> bool:
+    return 8 + _little(data, 4, 4) > len(data)
+
+
+def _bmp(data: bytes) -> bool:
+    claimed = _little(data, 2, 4)
+    if _little(data, 14, 4) >= 40 and _little(data, 30, 4) in (0, 3):  # uncompressed: the pixels' size is known
+        width = int.from_bytes(data[18:22], "little", signed=True)
+        height = int.from_bytes(data[22:26], "little", signed=True)
+        claimed = max(claimed, _little(data, 10, 4) + (width * _little(data, 28, 2) + 31) // 32 * 4 * abs(height))
+    return max(claimed, 26) > len(data)
+
+
+def _tiff(data: bytes) -> bool:
+    return first_directory(data).end > len(data)
+
+
+def _boxes(data: bytes) -> bool:
+    at, pixels = 0, False
+    while at + 8 <= len(data):
+        size = _big(data, at, 4)
+        size = _big(data, at + 8, 8) if size == 1 else size
+        if size < 8:  # 0: "to the end of the file", which tells nothing; else garbage
+            return False
+        pixels = pixels or data[at + 4 : at + 8] == b"mdat"
+        at += size
+    return at != len(data) or not pixels
+
+
+CHECKS: Mapping[str, Callable[[bytes], bool]] = {
+    "jpeg": _jpeg,
+    "gif": _gif,
+    "webp": _webp,
+    "bmp": _bmp,
+    "tiff": _tiff,
+    "avif": _boxes,
+    "heif": _boxes,
+}

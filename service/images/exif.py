@@ -1,0 +1,71 @@
+"""The first directory of a TIFF structure, which EXIF is too.
+
+Pillow's own reader warns or raises on what phones and editors leave behind; this one takes what is there.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+ORIENTATION = 274
+STRIPS = (273, 279)  # offsets, byte counts
+TILES = (324, 325)
+INTEGER_BYTES = {3: 2, 4: 4, 16: 8}  # SHORT, LONG, LONG8
+VALUE_BYTES = {1: 1, 2: 1, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 17: 8, 18: 8} | INTEGER_BYTES
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The whole-number tags of a TIFF directory; and where the last of what it refers to ends, pixels included."""
+
+    tags: Mapping[int, tuple[int, ...]]
+    end: int
+
+
+def first_directory(data: bytes) -> Directory:
+    """Read the first directory of TIFF or BigTIFF bytes; damaged ones give what could be read. Raises nothing."""
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(data[at : at + size], order)
+
+    big = number(2, 2) == 43
+    word, entry_bytes = (8, 20) if big else (4, 12)
+    start = number(8, 8) if big else number(4, 4)
+    first = start + (8 if big else 2)
+    count = number(start, 8 if big else 2)
+    tags: dict[int, tuple[int, ...]] = {}
+    end = first + count * entry_bytes
+    for at in range(first, min(end, len(data) - entry_bytes + 1), entry_bytes):
+        tag, kind, values = number(at, 2), number(at + 2, 2), number(at + 4, word)
+        total = values * VALUE_BYTES.get(kind, 1)
+        where = at + 4 + word if total <= word else number(at + 4 + word, word)
+        end = max(end, where + total)
+        size = INTEGER_BYTES.get(kind)
+        if size and where + total <= len(data):
+            tags.setdefault(tag, tuple(number(where + i * size, size) for i in range(values)))
+    for offsets, counts in (STRIPS, TILES):
+        spans = zip(tags.get(offsets, ()), tags.get(counts, ()), strict=False)
+        end = max(end, *(offset + length for offset, length in spans), 0)
+    return Directory(tags, end)
+
+
+def orientation(info: Mapping[str | tuple[int, int], object]) -> int:
+    """The EXIF orientation, 1 to 8, from what Pillow found beside the pixels; 1 where it is missing or damaged."""
+    exif = info.get("exif")
+    if exif is None:
+        exif = _from_text(info.get("Raw profile type exif"))
+    if not isinstance(exif, bytes):
+        return 1
+    exif = exif.removeprefix(b"Exif\0\0")
+    if exif[:4] not in (b"II*\0", b"MM\0*"):
+        return 1
+    value = first_directory(exif).tags.get(ORIENTATION, (1,))
+    return value[0] if value and 1 <= value[0] <= 8 else 1
+
+
+def _from_text(text: object) -> bytes | None:
+    # ImageMagick's way into PNG: a line "exif", a line with the length, then lines of hexadecimal digits
+    digits = re.fullmatch(r"\s*exif\s+\d+\s+((?:[0-9a-fA-F]{2}|\s)+)", text) if isinstance(text, str) else None
+    return bytes.fromhex(digits[1]) if digits else None

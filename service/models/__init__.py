@@ -1,0 +1,1 @@
+"""Model rows, their weights, and the code that runs them behind two small ports."""

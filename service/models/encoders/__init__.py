@@ -1,0 +1,1 @@
+"""Encoders: any open_clip model, and the embedded pair."""

@@ -1,0 +1,99 @@
+"""OWLv2 (Minderer et al. 2023) through transformers, its text queries embedded once for each prompt set."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from transformers import AutoProcessor, Owlv2ForObjectDetection
+
+from service.models.hardware import Hardware
+from service.models.localizers.detector import (
+    DEFAULT_PROMPTS,
+    LEAST_SCORE,
+    KeptFeatures,
+    detections_in_picture,
+    runs_of_equals,
+)
+from service.models.ports import LocatorInput, PromptSet
+from service.recognition.boxes import Detection
+
+
+@dataclass(frozen=True)
+class _Queries:
+    embeddings: torch.Tensor  # [Q, D], one query a row
+    prompts: tuple[str, ...]  # one for each query
+
+
+class Owlv2:
+    takes_prompts = True
+    default_threshold = 0.2
+
+    def __init__(self, name: str, revision: str, folder: Path, hardware: Hardware) -> None:
+        self.name, self.revision = name, revision
+        self._device = torch.device(hardware.device)
+        self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+        model = Owlv2ForObjectDetection.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+        self._model: Any = model.eval().to(self._device)
+        self._queries = KeptFeatures(self._embed_prompts)
+
+    def check_prompts(self, prompts: PromptSet) -> None:
+        self._queries(prompts)
+
+    @torch.inference_mode()
+    def _embed_prompts(self, prompts: PromptSet) -> _Queries:
+        """One query a prompt, or (the default) the unit mean of the prompts' embeddings (L2R2, B.1)."""
+        texts = list(prompts.prompts or DEFAULT_PROMPTS)
+        longest = self._model.config.text_config.max_position_embeddings
+        for text in texts:
+            if len(self._processor.tokenizer(text)["input_ids"]) > longest:
+                raise ValueError(f"{text[:40]!r} has more than {longest} tokens")
+        tokens = self._processor.tokenizer(texts, padding="max_length", max_length=longest, return_tensors="pt")
+        rows = self._model.owlv2.get_text_features(**tokens.to(self._device)).pooler_output
+        rows = rows / rows.norm(dim=-1, keepdim=True)
+        if prompts.mode == "joined" or len(texts) == 1:
+            return _Queries(rows, tuple(texts))
+        mean = rows.mean(dim=0, keepdim=True)
+        return _Queries(mean / mean.norm(dim=-1, keepdim=True), (", ".join(texts),))
+
+    def preprocess(self, rgb: NDArray[np.uint8], prompts: PromptSet) -> LocatorInput:
+        height, width = rgb.shape[:2]
+        pixels = self._processor.image_processor(Image.fromarray(rgb), return_tensors="np")["pixel_values"][0]
+        return LocatorInput(np.asarray(pixels, np.float32), width, height, prompts)
+
+    @torch.inference_mode()
+    def locate(self, inputs: Sequence[LocatorInput]) -> list[list[Detection]]:
+        found: list[list[Detection]] = [[] for _ in inputs]
+        for places, group in runs_of_equals(inputs, lambda entry: (entry.prompts, entry.pixels.shape)):
+            for place, detections in zip(places, self._locate_equals(group), strict=True):
+                found[place] = detections
+        return found
+
+    def _locate_equals(self, group: Sequence[LocatorInput]) -> list[list[Detection]]:
+        queries = self._queries(group[0].prompts)
+        pixels = torch.from_numpy(np.stack([entry.pixels for entry in group])).to(self._device)
+        feature_map, _ = self._model.image_embedder(pixels)
+        features = feature_map.flatten(1, 2)  # [B, patches, D]
+        logits, _ = self._model.class_predictor(features, queries.embeddings.expand(len(group), -1, -1))
+        boxes = self._model.box_predictor(features, feature_map)  # centre and size, of the padded square
+        return [self._detections(*rows, queries.prompts) for rows in zip(logits, boxes, group, strict=True)]
+
+    def _detections(
+        self, logits: torch.Tensor, boxes: torch.Tensor, entry: LocatorInput, prompts: tuple[str, ...]
+    ) -> list[Detection]:
+        best, query = logits.float().sigmoid().max(dim=-1)
+        kept = best >= LEAST_SCORE
+        # The picture was padded to a square at its right or lower side: boxes are parts of the longer side.
+        centre, size = boxes[kept].float().split(2, dim=-1)
+        corners = torch.cat([centre - size / 2, centre + size / 2], dim=-1) * max(entry.width, entry.height)
+        return detections_in_picture(
+            corners.cpu().numpy(),
+            best[kept].cpu().numpy(),
+            [prompts[index] for index in query[kept].tolist()],
+            entry.width,
+            entry.height,
+        )

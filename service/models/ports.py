@@ -1,0 +1,78 @@
+"""What the rest of the service knows of models: two tiny ports and the values that cross them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.recognition.boxes import Detection
+from service.recognition.views import Rgb
+
+Floats = NDArray[np.float32]
+PromptMode = Literal["joined", "averaged"]
+PROMPT_MODES: tuple[PromptMode, ...] = ("joined", "averaged")
+
+
+class Encoder(Protocol):
+    """Pictures and texts into one space of unit vectors. `embed_*` may be called from any one thread at a time each."""
+
+    name: str
+    revision: str  # changes whenever an embedding may change; stored prototypes are keyed by it
+    dimensions: int
+    logit_scale: float
+    pad_colour: Rgb
+
+    def preprocess(self, rgb: NDArray[np.uint8]) -> Floats:
+        """`rgb [H, W, 3]` as the model's input `[3, S, S]`; safe to call from several threads."""
+        ...
+
+    def embed_images(self, pixels: Floats) -> Floats:
+        """Unit embeddings `[N, D]` of `pixels [N, 3, S, S]`; row i depends on picture i alone."""
+        ...
+
+    def embed_texts(self, texts: Sequence[str]) -> Floats:
+        """Unit embeddings `[N, D]` of whole prompts, as templates made them."""
+        ...
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """What to look for: object prompts, and whether they are asked side by side or as their averaged features (B.1)."""
+
+    prompts: tuple[str, ...] = ()
+    mode: PromptMode | None = None  # None: the localizer's own habit
+
+
+@dataclass(frozen=True)
+class LocatorInput:
+    """One picture ready for a localizer: `pixels [3, h, w]` and the size in pixels that boxes refer to."""
+
+    pixels: Floats
+    width: int
+    height: int
+    prompts: PromptSet
+
+
+class Localizer(Protocol):
+    """Finds objects. `locate` runs in one thread at a time; `preprocess` in several."""
+
+    name: str
+    revision: str
+    takes_prompts: bool
+    default_threshold: float
+
+    def check_prompts(self, prompts: PromptSet) -> None:
+        """Prepare and keep the prompts' features.
+
+        Raises:
+            ValueError: the model cannot take them (too long).
+        """
+        ...
+
+    def preprocess(self, rgb: NDArray[np.uint8], prompts: PromptSet) -> LocatorInput: ...
+
+    def locate(self, inputs: Sequence[LocatorInput]) -> list[list[Detection]]:
+        """For each picture the detections in its pixels, best first; entry i depends on input i alone."""
+        ...

@@ -1,0 +1,53 @@
+"""Structured logs: one object a line, with the request's id, and never a byte of a picture."""
+
+import contextvars
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id", default=None)
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+
+
+class JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_extras(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=True, default=str)
+
+
+class TextLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        extras = " ".join(f"{name}={json.dumps(value, default=str)}" for name, value in _extras(record).items())
+        message = json.dumps(record.getMessage())[1:-1]  # a caller's line breaks stay one line
+        line = f"{self.formatTime(record)} {record.levelname:<7} {message} {extras}".rstrip()
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _extras(record: logging.LogRecord) -> dict[str, object]:
+    own = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    current = request_id.get()
+    return own | ({"request_id": current} if current else {})
+
+
+def configure_logging(level: str, line_format: str) -> None:
+    """Send all logs to standard error in one format; libraries speak from warning up."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if line_format == "json" else TextLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in ("service", "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.setLevel(level.upper())
+        logger.handlers.clear()
+        logger.propagate = True
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # the service writes its own access lines
+    logging.captureWarnings(True)
