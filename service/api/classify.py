@@ -59,4 +59,4 @@ async def _one(parts: Parts, image: bytes, name: str, dataset: Dataset, options:
     recognizer = parts.recognizer
     recognition = await recognizer.recognize(image, dataset, options)
     models = (recognizer.localizer, recognizer.encoder)
-    return recognition_out(recognition, name, dataset, models, request_id.get() or "")
+    return recognition_out(recognition, name, dataset.version, models, request_id.get() or "")

@@ -2,19 +2,18 @@
 
 from typing import Any
 
-from service.datasets.records import Dataset
 from service.models.ports import Encoder, Localizer
 from service.recognition.answers import Branch, Recognition
 
 
 def recognition_out(
-    recognition: Recognition, name: str, dataset: Dataset, models: tuple[Localizer, Encoder], request_id: str
+    recognition: Recognition, name: str, version: str, models: tuple[Localizer, Encoder], request_id: str
 ) -> dict[str, Any]:
     """A plain document of the shape of `RecognitionOut`, built without a second validation."""
     return {
         "request_id": request_id,
         "dataset": name,
-        "dataset_version": dataset.version,
+        "dataset_version": version,
         "label": recognition.label,
         "confidence": recognition.confidence,
         "branch": recognition.branch,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -40,7 +41,7 @@ class DatasetStore:
     def find(self, name: str) -> DatasetRow | None:
         with self._database.reading() as connection:
             row = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
-        return DatasetRow(**row._mapping) if row else None
+        return _dataset_row(row) if row else None
 
     def dataset(self, name: str) -> DatasetRow:
         """Raises DatasetNotFound."""
@@ -52,7 +53,7 @@ class DatasetStore:
     def all_datasets(self) -> list[DatasetRow]:
         with self._database.reading() as connection:
             rows = connection.execute(sa.select(datasets).order_by(datasets.c.name)).all()
-        return [DatasetRow(**row._mapping) for row in rows]
+        return [_dataset_row(row) for row in rows]
 
     def version(self, version: str) -> VersionRow:
         with self._database.reading() as connection:
@@ -107,3 +108,11 @@ class DatasetStore:
             if not gone:
                 raise DatasetNotFound(f"no dataset is named {name!r}")
             drop_unused(connection)
+
+
+def _dataset_row(row: sa.Row[Any]) -> DatasetRow:
+    """SQLite keeps no time zone: what was written as UTC is read as UTC."""
+    created_at, updated_at = (
+        (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC) for time in (row.created_at, row.updated_at)
+    )
+    return DatasetRow(row.name, row.current_version, row.pending_version, created_at, updated_at)

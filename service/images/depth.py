@@ -81,8 +81,6 @@ def _values(image: Image.Image) -> Callable[[Image.Image], NDArray[np.generic]]:
 def _range(image: Image.Image, values: Callable[[Image.Image], NDArray[np.generic]]) -> tuple[float, float]:
     if image.mode.startswith("I;"):
         return 0.0, 2.0 ** min(_tag(image, BITS, 16), 16) - 1
-    if image.format == "PNG":
-        return 0.0, 65535.0
     low, high = np.inf, -np.inf
     for _, rows in bands(image):
         numbers = values(rows).astype(np.float64)

@@ -115,6 +115,7 @@ def open_image(format_name: str, data: bytes) -> ImageFile.ImageFile:
     return READERS[format_name](io.BytesIO(data))
 
 
+_PILLOW = re.compile(r"PIL\.")
 _hushing = threading.Lock()
 
 
@@ -127,6 +128,3 @@ def _hush() -> None:
     with _hushing:
         if not any(rule[0] == "ignore" and rule[3] == _PILLOW for rule in warnings.filters):
             warnings.filterwarnings("ignore", module=_PILLOW.pattern)
-
-
-_PILLOW = re.compile(r"PIL\.")

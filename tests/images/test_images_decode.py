@@ -1,15 +1,15 @@
 import dataclasses
-import io
 import os
+import struct
 import subprocess
 import sys
-import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from image_files import Array, colours, farthest, png, png_chunk, saved
+from image_files import Array, colours, farthest, png, png_chunk, saved, tiff
 from PIL import Image
 
 import service
@@ -142,10 +142,34 @@ def test_broken_exif_is_ignored(file_format: str, block: bytes) -> None:
 
 
 def test_broken_exif_is_ignored_in_avif() -> None:
-    sound = exif(6).tobytes()
-    data = saved(IMAGE, "AVIF", exif=sound)
-    at = data.index(sound[6:14])
+    block = exif(6)
+    block[305] = "software"
+    data = saved(IMAGE, "AVIF", exif=block.tobytes())
+    at = max(data.rfind(mark, 0, data.index(b"software")) for mark in (b"II*\0", b"MM\0*"))
     assert farthest(decode(data[:at] + b"garbage!" + data[at + 8 :]), decode(data).rgb) == 0
+
+
+# -- damage beside the pixels, of which Pillow warns
+
+
+def test_bad_metadata_in_tiff_is_ignored() -> None:
+    tags = {256: W, 257: H, 258: [8, 8, 8], 259: 1, 262: 2, 277: 3, 278: H, 40000: list(range(7, 19))}
+    data = tiff(tags, [RGB.tobytes()])
+    at = data.index(struct.pack("<HHI", 40000, 3, 12))
+    for offset, length in ((len(data) - 3, 12), (8, 10**6)):  # runs over the end; is larger than the file
+        assert farthest(decode(data[: at + 4] + struct.pack("<II", length, offset) + data[at + 12 :]), RGB) == 0
+
+
+def test_bad_animation_header_in_png_is_ignored() -> None:
+    rows = [row.tobytes() for row in RGB]
+    for chunk in (png_chunk(b"acTL", bytes(8)), png_chunk(b"acTL", b"\0\0\0\2" + bytes(4)) * 2):
+        assert farthest(decode(png(W, H, 8, 2, rows, chunk)), RGB) == 0
+
+
+def test_other_warnings_are_left_alone() -> None:
+    decode(FILES["png"])
+    with pytest.raises(UserWarning, match="mine"):
+        warnings.warn("mine", stacklevel=1)
 
 
 # -- several pictures in one file
@@ -265,7 +289,8 @@ def test_pillows_own_pixel_warning_does_not_matter(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     "data",
     [saved(IMAGE, "ICO"), saved(IMAGE, "PPM"), saved(IMAGE, "EPS"), saved(IMAGE, "PDF"), saved(IMAGE, "JPEG2000"),
-     saved(IMAGE, "TGA"), saved(IMAGE, "ICNS"), saved(IMAGE, "DDS"), b"8BPS\0\1" + bytes(40), b"<svg/>", b"BMX and other bikes",
+     saved(IMAGE, "TGA"), saved(IMAGE, "ICNS"), saved(IMAGE, "DDS"),
+     b"8BPS\0\1" + bytes(40), b"<svg/>", b"BMX bikes and others",
      b"\0\0\0\x18ftypisom\0\0\0\0isomiso2", b"RIFF\x24\0\0\0WAVEfmt ", b"plain text", b"\0" * 100],
 )  # fmt: skip
 def test_other_formats_are_refused(data: bytes) -> None:
@@ -309,10 +334,10 @@ def test_wrong_checksum_in_png() -> None:
             decode(bytes(damaged))
 
 
-@pytest.mark.parametrize("name", ["jpeg", "png", "webp", "gif", "tiff", "avif", "heif"])
+@pytest.mark.parametrize("name", ["jpeg", "webp", "compressed tiff", "avif", "heif"])
 def test_garbage_with_a_sound_end_is_not_called_cut_short(name: str) -> None:
-    data = bytearray(FILES[name])
-    start, end = {"tiff": (10, 40)}.get(name, (len(data) // 4, len(data) // 4 + 40))
+    data = bytearray((FILES | VARIANTS)[name])
+    start, end = len(data) // 4, len(data) // 4 + 40
     if name == "jpeg":
         start = data.index(b"\xff\xc4") + 4  # the Huffman tables
         end = start + 17
@@ -332,11 +357,16 @@ def quarters(width: int, height: int) -> Array:
 
 
 @pytest.mark.parametrize(
-    ("size", "working_pixels", "by"),
-    [((2304, 2304), 2304 * 2304, 1), ((2304, 2304), 2304 * 2304 - 1, 2), ((2304, 2304), 100, 2), ((4099, 4101), 100, 4),
-     ((2000, 6000), 100, 1), ((9000, 2100), 100, 2)],
-)  # fmt: skip
-@pytest.mark.parametrize("orientation", [1, 6])
+    ("size", "working_pixels", "by", "orientation"),
+    [
+        ((2304, 2304), 2304 * 2304, 1, 1),
+        ((2304, 2305), 2304 * 2305 - 1, 2, 6),
+        ((2304, 2304), 100, 2, 1),
+        ((4099, 4101), 100, 4, 6),
+        ((2000, 3001), 100, 1, 8),
+        ((5000, 2101), 100, 2, 5),
+    ],
+)
 def test_huge_jpeg_is_decoded_reduced(size: tuple[int, int], working_pixels: int, by: int, orientation: int) -> None:
     width, height = size
     upright = quarters(width, height)
@@ -352,13 +382,19 @@ def test_huge_jpeg_is_decoded_reduced(size: tuple[int, int], working_pixels: int
 
 
 MEASURE = """
-import resource, sys, time
+import pathlib, re, resource, sys, time
 from service.images import decode
 data = sys.stdin.buffer.read()
-resident = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-before, start = resident(), time.perf_counter()
+status = pathlib.Path("/proc/self/status")
+
+def peak_kib():  # what resource tells may be the parent's
+    if status.exists():
+        return int(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+before, start = peak_kib(), time.perf_counter()
 picture = decode(data)
-print(resident() - before, time.perf_counter() - start, picture.width * picture.height)
+print((peak_kib() - before) / 1024, time.perf_counter() - start, picture.width * picture.height)
 """
 
 
@@ -376,14 +412,14 @@ def cost_of(megapixels: int) -> tuple[float, float]:
 
 def test_cost_of_a_large_jpeg() -> None:
     memory_mib, seconds = cost_of(25)
-    assert memory_mib < 150
+    assert 15 < memory_mib < 100
     assert seconds < 1.5
 
 
 @pytest.mark.slow
 def test_cost_of_a_huge_jpeg() -> None:
     memory_mib, seconds = cost_of(100)
-    assert memory_mib < 400
+    assert 15 < memory_mib < 400
     assert seconds < 1.5
 
 
@@ -394,12 +430,3 @@ def test_nothing_is_registered_with_pillow() -> None:
     env = os.environ | {"PYTHONPATH": str(Path(service.__file__).parents[1])}
     out = subprocess.run([sys.executable, "-c", code], input=FILES["heif"], capture_output=True, check=True, env=env)
     assert out.stdout.strip() == b"False"
-
-
-def test_time_of_an_animation_is_bounded() -> None:
-    out = io.BytesIO()
-    frame = Image.new("L", (3000, 3000))
-    frame.save(out, "GIF", save_all=True, append_images=[Image.new("L", (3000, 3000), i) for i in range(1, 40)])
-    start = time.perf_counter()
-    decode(out.getvalue(), ImageLimits(max_pixels=20_000_000))
-    assert time.perf_counter() - start < 5

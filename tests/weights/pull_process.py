@@ -1,8 +1,8 @@
 """Run as a process of its own: `pull_process.py MODE CACHE URL`. Prints a line for every piece that was written.
 
 `pull` ensures the model. `read_only` does so offline, `read_only_pull` online, after giving up root's right to write
-anywhere. `crash` ensures it in forks that each kill themselves before the n-th change of the file system, for every n, and
-judges what is left.
+anywhere. `crash` ensures it in forks that each kill themselves before the n-th change of the file system, for every n,
+and judges what is left.
 """
 
 import ctypes
@@ -63,6 +63,7 @@ def give_up_root(cache: Path) -> None:
 def crash(cache: Path, url: str) -> None:
     from huggingface_hub import HfApi, get_session, hf_hub_url  # noqa: F401 (so that forks need not import them)
 
+    get_session()  # nor read the certificates again; it has no connection yet
     point = 0
     while True:
         root = cache / str(point)

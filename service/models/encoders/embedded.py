@@ -1,5 +1,6 @@
 """The embedded pair: CLIP's image tower, and MiniLM with a text projector in the place of CLIP's text tower."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +10,20 @@ from numpy.typing import NDArray
 from service.models.encoders.clip_onnx import DIMENSIONS, ClipImageTower
 from service.models.encoders.minilm import MiniLm
 from service.models.ports import Floats
-from service.models.projector.apply import PROJECTOR_FILE, TextProjector
+from service.models.projector.apply import TextProjector
 from service.models.weights.digest import sha256_of
-from service.recognition.scoring import unit
 from service.recognition.views import Rgb
+
+PROJECTOR_FILE = Path(__file__).parents[1] / "projector" / "text_projector.safetensors"
+# The projector was fitted on bare names, so the frame that CLIP's own text tower likes is taken off again.
+_FRAME = re.compile(
+    r"^\s*(?:an?\s+|the\s+)?(?:[\w-]+\s+)?(?:photo|photograph|picture|image)\s+of\s+(?:an?\s+|the\s+)?", re.IGNORECASE
+)
+
+
+def bare_name(prompt: str) -> str:
+    """`A photo of a beagle.` as `beagle`; a prompt without such a frame stays as it is."""
+    return _FRAME.sub("", prompt).strip().rstrip(".") or prompt
 
 
 class EmbeddedEncoder:
@@ -31,7 +42,7 @@ class EmbeddedEncoder:
         return self._images.preprocess(rgb)
 
     def embed_images(self, pixels: Floats) -> Floats:
-        return unit(self._images.embed(pixels) - self._projector.image_mean)
+        return self._projector.centre_images(self._images.embed(pixels))
 
     def embed_texts(self, texts: Sequence[str]) -> Floats:
-        return self._projector.project(self._texts.embed(texts))
+        return self._projector.project(self._texts.embed([bare_name(text) for text in texts]))

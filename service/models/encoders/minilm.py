@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 from transformers import BertModel
 
 from service.models.ports import Floats
+from service.models.quiet import quiet_transformers
 from service.recognition.scoring import unit
 
 DIMENSIONS = 384
@@ -17,6 +18,7 @@ TEXTS_AT_A_TIME = 64
 
 class MiniLm:
     def __init__(self, folder: Path) -> None:
+        quiet_transformers()
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.enable_truncation(LONGEST_TOKENS)
         self._tokenizer.enable_padding()

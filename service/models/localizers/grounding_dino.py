@@ -24,6 +24,7 @@ from service.models.localizers.detector import (
     runs_of_equals,
 )
 from service.models.ports import LocatorInput, PromptSet
+from service.models.quiet import quiet_transformers
 from service.recognition.boxes import Detection
 from service.recognition.prompts import joined, normalized_object_prompt, split_by_tokens
 
@@ -58,6 +59,7 @@ class GroundingDino:
 
     def __init__(self, name: str, revision: str, folder: Path, hardware: Hardware) -> None:
         self.name, self.revision = name, revision
+        quiet_transformers()
         self._device = torch.device(hardware.device)
         self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
         self._tokenizer = self._processor.tokenizer

@@ -20,6 +20,7 @@ from service.models.localizers.detector import (
     runs_of_equals,
 )
 from service.models.ports import LocatorInput, PromptSet
+from service.models.quiet import quiet_transformers
 from service.recognition.boxes import Detection
 
 
@@ -35,6 +36,7 @@ class Owlv2:
 
     def __init__(self, name: str, revision: str, folder: Path, hardware: Hardware) -> None:
         self.name, self.revision = name, revision
+        quiet_transformers()
         self._device = torch.device(hardware.device)
         self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
         model = Owlv2ForObjectDetection.from_pretrained(folder, local_files_only=True, dtype=torch.float32)

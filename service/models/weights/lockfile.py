@@ -47,7 +47,7 @@ def read_lock(cache_dir: Path) -> Mapping[str, LockedModel]:
         if content["version"] != _VERSION:
             raise ValueError(f"its version is {content['version']}, this program knows {_VERSION}")
         return {name: _model(row) for name, row in content["models"].items()}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(

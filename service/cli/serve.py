@@ -1,0 +1,41 @@
+"""`l2r2 serve`: the HTTP service in this process."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Which models to load.")] = None,
+) -> None:
+    """Run the service. Settings come from L2R2_ variables; options win over them."""
+    import uvicorn
+
+    from service.app import create_app
+    from service.settings import load_settings
+    from service.telemetry import configure_logging
+
+    settings = load_settings(host=host, port=port, profile=profile)
+    configure_logging(settings.log_level, settings.log_format)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    app = create_app(settings, on_failure=stop)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=settings.shutdown_grace_s,
+        )
+    )
+    server.run()
+    if app.state.service.failure is not None or not server.started:
+        sys.exit(1)
