@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 class ImageLimits:
     """How much of a stranger's image is decoded; every number is at least 1, else ValueError.
 
-    max_bytes: of the file. max_pixels: of a frame, by its header; also of all frames searched in an animation.
+    max_bytes: of the file. max_pixels: of a frame, by its header; also of all frames searched in an animation
+    (beyond 178,956,970, Pillow refuses GIF, WebP and TIFF by itself).
     working_pixels: JPEGs with more are decoded at 1/2, 1/4 or 1/8, never below a shortest side of 1024 pixels.
     max_frames: how many frames of an animation are searched for one that is not blank.
     """

@@ -115,3 +115,54 @@ def lab_to_srgb(lab: NDArray[np.float64]) -> NDArray[np.float64]:
         [[3.1338561, -1.6168667, -0.4906146], [-0.9787684, 1.9161415, 0.0334540], [0.0719453, -0.2289914, 1.4052427]]
     )
     return srgb_curve(xyz @ d50_to_rgb.T)
+
+
+def stored(upright: Array, orientation: int) -> Array:
+    """What a camera stores, from the standard's table of where row 0 and column 0 of the stored picture are seen."""
+    height, width = upright.shape[:2]
+    rows, columns = (width, height) if orientation >= 5 else (height, width)
+    r, c = np.mgrid[:rows, :columns]
+    right, bottom = width - 1, height - 1
+    y, x = {
+        1: (r, c),
+        2: (r, right - c),
+        3: (bottom - r, right - c),
+        4: (bottom - r, c),
+        5: (c, r),
+        6: (c, right - r),
+        7: (bottom - c, right - r),
+        8: (bottom - c, r),
+    }[orientation]
+    return upright[y, x]
+
+
+def exif(orientation: int) -> Image.Exif:
+    found = Image.Exif()
+    found[274] = orientation
+    return found
+
+
+def flat(*rgb: int) -> Image.Image:
+    return Image.new("RGB", (W, H), rgb)
+
+
+def gif_of(*frames: Image.Image) -> bytes:
+    return saved(frames[0], "GIF", save_all=True, append_images=list(frames[1:]), optimize=False)
+
+
+RGB = colours()
+H, W = RGB.shape[:2]
+IMAGE = Image.fromarray(RGB)
+WRITERS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF", "bmp": "BMP", "tiff": "TIFF", "avif": "AVIF"}
+FILES = {name: saved(IMAGE, writer) for name, writer in WRITERS.items()} | {"heif": saved(IMAGE, "HEIF")}
+TWO = Image.fromarray(
+    np.where(np.arange(W)[None, :, None] < W // 3, [[[250, 10, 10]]], [[[10, 10, 250]]]).astype(np.uint8)
+)
+TWO = TWO.resize((W, H))
+VARIANTS = {
+    "progressive jpeg": saved(IMAGE, "JPEG", progressive=True),
+    "compressed tiff": saved(IMAGE, "TIFF", compression="tiff_lzw"),
+    "big tiff": saved(IMAGE, "TIFF", big_tiff=True),
+    "animated png": saved(IMAGE, "PNG", save_all=True, append_images=[TWO]),
+    "run-length bmp": saved(IMAGE.quantize(16), "BMP"),
+}

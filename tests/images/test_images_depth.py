@@ -24,6 +24,13 @@ def test_16_bit_grey_tiff(order: str, white_is_zero: bool) -> None:
     assert farthest(decode(tiff(tags, [RAMP.astype(order + "u2").tobytes()], order)), grey3(expected)) <= white_is_zero
 
 
+def test_12_bit_grey_tiff() -> None:
+    values = (RAMP >> 4).astype(np.uint16)
+    bits = (values.reshape(-1)[:, None] >> np.arange(12)[::-1]) & 1
+    data = tiff(TAGS | {258: 12}, [np.packbits(bits.astype(np.uint8)).tobytes()])
+    assert farthest(decode(data), grey3(np.rint(values * (255 / 4095)))) == 0
+
+
 def test_16_bit_signed_tiff_is_stretched() -> None:
     signed = (RAMP.astype(np.int32) - 32768).astype("<i2")
     data = tiff(TAGS | {258: 16, 339: 2}, [signed.tobytes()])

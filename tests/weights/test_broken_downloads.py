@@ -127,7 +127,7 @@ def test_a_process_killed_in_a_download_leaves_a_sound_state(
 
 
 def test_a_kill_before_any_change_of_the_file_system_is_survived(cache: Path, hub: FakeHub, spawn: Spawn) -> None:
-    hub.publish(REPO, dict(FILES))
+    hub.publish(REPO, {**FILES, "model.safetensors": BIG[:30_000]})
     process = spawn("crash")
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors

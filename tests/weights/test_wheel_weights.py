@@ -62,13 +62,15 @@ def test_only_the_wheel_of_a_missing_file_is_fetched(store: WeightsStore, shelf:
 
 
 @pytest.mark.parametrize("content", [b"a" * 4999 + b"b", b"a" * 4999, b""], ids=["tampered", "truncated", "empty"])
-def test_a_file_that_differs_is_refused_and_left_alone(store: WeightsStore, wheel_model: Model, content: bytes) -> None:
-    path = store.folder(wheel_model) / "a.onnx"
+def test_a_file_that_differs_is_refused_and_left_alone(store: WeightsStore, shelf: Path, content: bytes) -> None:
+    write_wheel(shelf, "seeds", {"seeds/a.onnx": b"a" * 5000})
+    model = one_file(wheel_file("seeds", "seeds/a.onnx", b"a" * 5000, "a.onnx"))
+    path = store.folder(model) / "a.onnx"
     path.write_bytes(content)
-    with pytest.raises(WeightsMismatch, match=r"a\.onnx.*expected.*found.*l2r2 models pull garden"):
-        store.folder(wheel_model)
+    with pytest.raises(WeightsMismatch, match=r"a\.onnx.*expected.*found.*l2r2 models pull one"):
+        store.folder(model)
     assert path.read_bytes() == content
-    assert [check.state for check in store.verify(wheel_model)] == ["mismatch", "present", "present"]
+    assert [check.state for check in store.verify(model)] == ["mismatch"]
 
 
 def test_a_cut_file_shows_in_the_status(store: WeightsStore, wheel_model: Model) -> None:

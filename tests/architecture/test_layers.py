@@ -1,0 +1,104 @@
+"""A module imports only from its own layer's package or from layers below it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import service
+
+ROOT = Path(service.__file__).parent
+# From the lowest to the highest; those on one line do not import each other.
+LAYERS = (
+    ("service.errors", "service.telemetry", "service.recognition"),
+    ("service.settings", "service.images", "service.batching", "service.models"),
+    ("service.datasets",),
+    ("service.recognizer",),
+    ("service.engine",),
+    ("service.api",),
+    ("service.app",),
+    ("service.cli",),
+    ("service.__main__",),
+)
+ANYWHERE = {"service"}  # the version
+PURE = "service.recognition"
+PURE_MAY_IMPORT = {"numpy", "math", "dataclasses", "collections", "typing"}
+ONLY_IN = {
+    "fastapi": ("service.api", "service.app"),
+    "sqlalchemy": ("service.datasets",),
+    "torch": ("service.models",),
+    "transformers": ("service.models",),
+    "open_clip": ("service.models",),
+    "onnxruntime": ("service.models",),
+    "typer": ("service.cli",),
+}
+
+
+def modules() -> dict[str, Path]:
+    names = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = ("service", *path.relative_to(ROOT).with_suffix("").parts)
+        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return names
+
+
+MODULES = modules()
+
+
+def imports_of(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide the layer"
+            assert node.module
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module for name in names}
+    return found
+
+
+def layer_of(module: str) -> int:
+    for height, packages in enumerate(LAYERS):
+        if any(module == package or module.startswith(package + ".") for package in packages):
+            return height
+    raise AssertionError(f"{module} stands in no layer")
+
+
+def package_of(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - ANYWHERE))
+def test_a_module_imports_only_downwards(module: str) -> None:
+    for imported in imports_of(MODULES[module]):
+        if imported.split(".")[0] != "service" or imported in ANYWHERE or package_of(imported) == package_of(module):
+            continue
+        assert layer_of(imported) < layer_of(module), f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith(PURE)])
+def test_the_pure_layer_imports_numpy_alone(module: str) -> None:
+    outside = {name.split(".")[0] for name in imports_of(MODULES[module]) if not name.startswith("service")}
+    assert outside <= PURE_MAY_IMPORT
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_heavy_libraries_stay_in_their_place(module: str) -> None:
+    for library in {name.split(".")[0] for name in imports_of(MODULES[module])} & set(ONLY_IN):
+        assert module.startswith(ONLY_IN[library]), f"{module} imports {library}"
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_functions_and_modules_are_small(module: str) -> None:
+    text = MODULES[module].read_text(encoding="utf-8")
+    assert text.count("\n") <= 200, f"{module} is too long"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < 40, f"{module}.{node.name} is too long"
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    readers = [name for name, path in MODULES.items() if "environ" in path.read_text() or "getenv" in path.read_text()]
+    assert readers == ["service.settings"]

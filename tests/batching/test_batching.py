@@ -1,0 +1,135 @@
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.batching import Batcher
+from service.errors import ModelFailed, NotReady, Overloaded
+
+WAIT_S = 20
+
+
+class Gate:
+    """A model that records its batches and holds each until it is let through."""
+
+    def __init__(self, open_at_first: bool = True) -> None:
+        self.batches: list[list[int]] = []
+        self.entered = threading.Semaphore(0)
+        self.open = threading.Event()
+        if open_at_first:
+            self.open.set()
+
+    def __call__(self, items: Sequence[int]) -> list[int]:
+        self.batches.append(list(items))
+        self.entered.release()
+        assert self.open.wait(WAIT_S)
+        if any(item < 0 for item in items):
+            raise ValueError("negative")
+        return [10 * item for item in items]
+
+    def wait_until_entered(self) -> None:
+        assert self.entered.acquire(timeout=WAIT_S)
+
+
+def results(futures: Sequence[Future[int]]) -> list[int]:
+    return [future.result(WAIT_S) for future in futures]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 99), max_size=40), st.integers(1, 7))
+def test_every_item_gets_its_own_result_in_batches_of_bounded_size(items: list[int], max_batch: int) -> None:
+    model = Gate()
+    batcher = Batcher("model", model, max_batch=max_batch, max_waiting=100)
+    assert results([batcher.submit(item) for item in items]) == [10 * item for item in items]
+    batcher.close(WAIT_S)
+    assert [item for batch in model.batches for item in batch] == items
+    assert all(1 <= len(batch) <= max_batch for batch in model.batches)
+
+
+def test_what_waits_while_a_batch_runs_forms_the_next_one() -> None:
+    model = Gate(open_at_first=False)
+    batcher = Batcher("model", model, max_batch=8, max_waiting=100)
+    first = batcher.submit(0)
+    model.wait_until_entered()
+    rest = [batcher.submit(item) for item in range(1, 6)]
+    assert batcher.health().waiting == 5
+    assert batcher.health().running_for_s > 0
+    model.open.set()
+    assert results([first, *rest]) == [0, 10, 20, 30, 40, 50]
+    assert model.batches == [[0], [1, 2, 3, 4, 5]]
+    batcher.close(WAIT_S)
+    assert not batcher.health().alive
+
+
+def test_a_full_queue_refuses_and_a_caller_who_left_frees_its_place() -> None:
+    model = Gate(open_at_first=False)
+    batcher = Batcher("model", model, max_batch=1, max_waiting=2)
+    running = batcher.submit(0)
+    model.wait_until_entered()
+    waiting = [batcher.submit(1), batcher.submit(2)]
+    with pytest.raises(Overloaded):
+        batcher.submit(3)
+    assert waiting[0].cancel()
+    replacement = batcher.submit(4)
+    model.open.set()
+    assert results([running, waiting[1], replacement]) == [0, 20, 40]
+    assert [1] not in model.batches
+    batcher.close(WAIT_S)
+
+
+def test_an_item_that_fails_does_so_alone() -> None:
+    model = Gate(open_at_first=False)
+    batcher = Batcher("model", model, max_batch=8, max_waiting=100)
+    first = batcher.submit(0)
+    model.wait_until_entered()
+    futures = [batcher.submit(item) for item in (1, -2, 3)]
+    model.open.set()
+    assert first.result(WAIT_S) == 0
+    assert futures[0].result(WAIT_S) == 10
+    assert futures[2].result(WAIT_S) == 30
+    with pytest.raises(ModelFailed) as caught:
+        futures[1].result(WAIT_S)
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert batcher.health().alive
+    batcher.close(WAIT_S)
+
+
+def test_an_error_with_a_status_of_its_own_reaches_the_caller_as_it_is() -> None:
+    def refuse(_items: Sequence[int]) -> list[int]:
+        raise Overloaded("out of memory")
+
+    batcher = Batcher("model", refuse, max_batch=1, max_waiting=1)
+    with pytest.raises(Overloaded, match="out of memory"):
+        batcher.submit(1).result(WAIT_S)
+    batcher.close(WAIT_S)
+
+
+def test_a_model_that_returns_too_few_results_is_caught() -> None:
+    batcher: Batcher[int, int] = Batcher("model", lambda _items: [], max_batch=4, max_waiting=4)
+    with pytest.raises(ModelFailed):
+        batcher.submit(1).result(WAIT_S)
+    batcher.close(WAIT_S)
+
+
+def test_closing_finishes_what_waits_and_takes_no_more() -> None:
+    model = Gate(open_at_first=False)
+    batcher = Batcher("model", model, max_batch=1, max_waiting=10)
+    futures = [batcher.submit(item) for item in range(3)]
+    model.wait_until_entered()
+    closer = threading.Thread(target=batcher.close)
+    closer.start()
+    model.open.set()
+    closer.join(WAIT_S)
+    assert not wait(futures, WAIT_S).not_done
+    assert results(futures) == [0, 10, 20]
+    with pytest.raises(NotReady):
+        batcher.submit(9)
+
+
+@pytest.mark.parametrize("bounds", [{"max_batch": 0, "max_waiting": 1}, {"max_batch": 1, "max_waiting": 0}])
+def test_bounds_below_one_are_refused(bounds: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        Batcher("model", Gate(), **bounds)

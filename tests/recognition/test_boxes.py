@@ -1,0 +1,117 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from service.recognition.boxes import Box, Detection, best, clipped, iou, mask_extent, outward_pixels
+
+coordinates = st.floats(-500, 500).map(lambda value: round(value, 3))
+
+
+@st.composite
+def boxes(draw: st.DrawFn) -> Box:
+    x0, y0 = draw(coordinates), draw(coordinates)
+    return Box(x0, y0, x0 + draw(st.floats(0.01, 400)), y0 + draw(st.floats(0.01, 400)))
+
+
+@pytest.mark.parametrize("edges", [(0, 0, 0, 1), (0, 0, 1, 0), (2, 0, 1, 1), (0, 2, 1, 1)])
+def test_a_box_without_area_cannot_be_built(edges: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="positive width and height"):
+        Box(*edges)
+
+
+@pytest.mark.parametrize("edge", [math.nan, math.inf])
+def test_a_box_with_an_edge_that_is_no_number_cannot_be_built(edge: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        Box(0, 0, edge, 1)
+
+
+@pytest.mark.parametrize("score", [-0.1, 1.1, math.nan])
+def test_a_score_outside_its_range_cannot_be_built(score: float) -> None:
+    with pytest.raises(ValueError, match="score"):
+        Detection(Box(0, 0, 1, 1), score)
+
+
+@given(boxes(), boxes())
+def test_iou_is_symmetric_and_bounded(first: Box, second: Box) -> None:
+    assert iou(first, second) == iou(second, first)
+    assert 0.0 <= iou(first, second) <= 1.0 + 1e-9
+
+
+@given(boxes())
+def test_a_box_overlaps_itself_fully(box: Box) -> None:
+    assert iou(box, box) == pytest.approx(1.0)
+
+
+def test_iou_of_known_boxes() -> None:
+    assert iou(Box(0, 0, 2, 2), Box(1, 1, 3, 3)) == pytest.approx(1 / 7)
+    assert iou(Box(0, 0, 1, 1), Box(1, 0, 2, 1)) == 0.0
+
+
+@given(boxes(), st.integers(1, 300), st.integers(1, 300))
+def test_a_clipped_box_lies_in_the_picture_and_in_the_box(box: Box, width: int, height: int) -> None:
+    inside = clipped(box, width, height)
+    if inside is None:
+        assert box.x1 <= 0 or box.y1 <= 0 or box.x0 >= width or box.y0 >= height
+        return
+    assert max(box.x0, 0) == inside.x0
+    assert max(box.y0, 0) == inside.y0
+    assert min(box.x1, width) == inside.x1
+    assert min(box.y1, height) == inside.y1
+
+
+@given(boxes(), st.integers(1, 300), st.integers(1, 300))
+def test_outward_pixels_are_whole_pixels_in_the_picture(box: Box, width: int, height: int) -> None:
+    x0, y0, x1, y1 = outward_pixels(box, width, height)
+    assert 0 <= x0 < x1 <= width
+    assert 0 <= y0 < y1 <= height
+    inside = clipped(box, width, height)
+    if inside is not None:
+        assert x0 <= inside.x0 < inside.x1 <= x1
+        assert y0 <= inside.y0 < inside.y1 <= y1
+
+
+@given(boxes(), st.floats(0, 1))
+def test_a_widened_box_keeps_its_centre_and_grows_by_the_margin(box: Box, margin: float) -> None:
+    wide = box.widened(margin)
+    assert (wide.x0 + wide.x1) / 2 == pytest.approx((box.x0 + box.x1) / 2, abs=1e-6)
+    assert wide.width == pytest.approx(box.width * (1 + 2 * margin))
+    assert wide.height == pytest.approx(box.height * (1 + 2 * margin))
+
+
+@given(boxes(), st.floats(0.1, 8), st.floats(0.1, 8))
+def test_scaling_multiplies_the_area(box: Box, x_factor: float, y_factor: float) -> None:
+    scaled = Detection(box, 0.5, "cat").scaled(x_factor, y_factor)
+    assert scaled.box.area == pytest.approx(box.area * x_factor * y_factor)
+    assert (scaled.score, scaled.prompt) == (0.5, "cat")
+
+
+@given(hnp.arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
+def test_the_extent_of_a_mask_is_the_smallest_box_around_it(mask: np.ndarray) -> None:
+    extent = mask_extent(mask)
+    if not mask.any():
+        assert extent is None
+        return
+    rows, columns = np.nonzero(mask)
+    assert extent == Box(columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+
+
+@given(st.lists(st.floats(0, 1), max_size=6))
+def test_the_best_detection_has_the_highest_score(scores: list[float]) -> None:
+    detections = [Detection(Box(0, 0, place + 1, 1), score) for place, score in enumerate(scores)]
+    found = best(detections)
+    if not scores:
+        assert found is None
+        return
+    assert found is detections[scores.index(max(scores))]
+
+
+@given(boxes())
+def test_scaling_there_and_back_changes_nothing(box: Box) -> None:
+    assume(box.width > 0.1)
+    assume(box.height > 0.1)
+    back = box.scaled(2.0, 4.0).scaled(0.5, 0.25)
+    assert back == box
