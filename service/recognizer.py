@@ -4,11 +4,9 @@ Every stage is timed; the models sit behind batchers, so that many requests shar
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 import numpy as np
@@ -24,6 +22,7 @@ from service.recognition.boxes import Detection
 from service.recognition.fusion import FUSIONS
 from service.recognition.scoring import class_logits, softmax
 from service.recognition.views import BRANCHES, FG, FULL, foreground
+from service.telemetry import Stopwatch
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -61,23 +60,6 @@ class Located:
     fallback: Fallback | None = None
 
 
-@dataclass
-class Stopwatch:
-    started_s: float = field(default_factory=time.perf_counter)
-    stages_ms: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start_s = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.stages_ms[name] = 1000 * (time.perf_counter() - start_s)
-
-    def read_ms(self) -> dict[str, float]:
-        return self.stages_ms | {"total": 1000 * (time.perf_counter() - self.started_s)}
-
-
 class Recognizer:
     """One localizer and one encoder, each behind a queue and a worker; decoding and resizing in a pool of threads."""
 
@@ -106,9 +88,8 @@ class Recognizer:
                     names, pixels = await self._in_pool(self._views, picture, located, dataset, options)
                 with watch.stage("embed"):
                     embeddings = await asyncio.wrap_future(self._embedding.submit(pixels))
-                with watch.stage("score"):
-                    views = dict(zip(names, embeddings, strict=True))
-                    return await self._in_pool(self._answer, picture, located, views, dataset, options, watch)
+                views = dict(zip(names, embeddings, strict=True))
+                return await self._in_pool(self._answer, picture, located, views, dataset, options, watch)
         except TimeoutError:
             raise DeadlineExceeded(f"no answer within {self.limits.request_timeout_s:g} s") from None
 
@@ -172,14 +153,13 @@ class Recognizer:
         watch: Stopwatch,
     ) -> Recognition:
         """Sections 3.2 and 3.3: probabilities of each view over the classes, then the fusion."""
-        logits = class_logits(np.stack(list(views.values())), dataset.prototypes, self.encoder.logit_scale)
-        probabilities = dict(zip(views, softmax(logits), strict=True))
-        fused = FUSIONS[options.fusion or dataset.spec.fusion](probabilities)
-        scores = best_scores(fused.probabilities, dataset.labels, options.top_k)
-        branches = {
-            name: branch_of(best_scores(probabilities[name], dataset.labels, options.top_k)) if name in views else None
-            for name in BRANCHES
-        }
+        with watch.stage("score"):
+            logits = class_logits(np.stack(list(views.values())), dataset.prototypes, self.encoder.logit_scale)
+            probabilities = dict(zip(views, softmax(logits), strict=True))
+            fused = FUSIONS[options.fusion or dataset.spec.fusion](probabilities)
+            scores = best_scores(fused.probabilities, dataset.labels, options.top_k)
+            tops = {name: best_scores(rows, dataset.labels, options.top_k) for name, rows in probabilities.items()}
+            branches = {name: branch_of(tops[name]) if name in tops else None for name in BRANCHES}
         return Recognition(
             label=scores[0].label,
             confidence=scores[0].confidence,

@@ -23,9 +23,7 @@ class Settings(BaseSettings):
     localizer: str | None = Field(
         None, description="Catalog name or local folder of a localizer, instead of the profile's; `none` for no boxes."
     )
-    encoder: str | None = Field(
-        None, description="Catalog name or local folder of an encoder, not the profile's."
-    )
+    encoder: str | None = Field(None, description="Catalog name or local folder of an encoder, not the profile's.")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where models run; `auto` is a GPU if there is one."
     )
@@ -73,13 +71,9 @@ class Settings(BaseSettings):
         10.0, gt=0, description="Seconds to wait for the box before the full picture alone answers."
     )
     request_timeout_s: float = Field(60.0, gt=0, description="Seconds after which a classification is given up.")
-    shutdown_grace_s: int = Field(
-        30, ge=0, description="Seconds that running requests get at the stop."
-    )
+    shutdown_grace_s: int = Field(30, ge=0, description="Seconds that running requests get at the stop.")
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least severity logged."
-    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity logged.")
     log_format: Literal["json", "text"] = Field("json", description="One JSON object a line, or text for people.")
 
 

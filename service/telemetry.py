@@ -1,9 +1,14 @@
-"""Structured logs: one object a line, with the request's id, and never a byte of a picture."""
+"""What is seen of a running service: structured logs, one object a line with the request's id and never a byte of a
+picture; and the time that each stage took."""
 
 import contextvars
 import json
 import logging
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id", default=None)
@@ -51,3 +56,20 @@ def configure_logging(level: str, line_format: str) -> None:
         logger.propagate = True
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # the service writes its own access lines
     logging.captureWarnings(True)
+
+
+@dataclass
+class Stopwatch:
+    started_s: float = field(default_factory=time.perf_counter)
+    stages_ms: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start_s = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stages_ms[name] = 1000 * (time.perf_counter() - start_s)
+
+    def read_ms(self) -> dict[str, float]:
+        return self.stages_ms | {"total": 1000 * (time.perf_counter() - self.started_s)}

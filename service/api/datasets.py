@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.api.examples import DATASET_EXAMPLES, DATASET_OUT_EXAMPLE, problems
 from service.api.schemas import ClassOut, DatasetList, DatasetOut, DatasetSummary
@@ -28,12 +28,19 @@ class ClassIn(BaseModel):
     prompts: list[str] = Field(default_factory=list, description="Whole texts to embed in place of the templates.")
 
 
+def _named(entry: Any) -> Any:
+    return {"name": entry} if isinstance(entry, str) else entry
+
+
+Entry = Annotated[ClassIn, BeforeValidator(_named, json_schema_input_type=str | ClassIn)]
+
+
 class DatasetContent(BaseModel):
     """A class list and how pictures are compared with it."""
 
     model_config = ConfigDict(extra="forbid")
 
-    classes: list[str | ClassIn] = Field(description="Names, or objects with `name` and `prompts`.")
+    classes: list[Entry] = Field(description="Names, or objects with `name` and `prompts`.")
     templates: list[str] = Field([DEFAULT_TEMPLATE], description="Texts with {} for the class name.")
     localizer_prompts: list[str] = Field(default_factory=list, description="What the localizer looks for.")
     localizer_prompt_mode: PromptMode | None = Field(
@@ -64,9 +71,10 @@ class DatasetPut(DatasetContent):
     name: str | None = Field(None, description="If given, the name in the address.")
 
 
-def _entry(entry: str | ClassIn) -> ClassEntry:
-    if isinstance(entry, str):
-        return ClassEntry(clean_name(entry))
+NewDataset = Annotated[DatasetIn, Body(openapi_examples=DATASET_EXAMPLES)]
+
+
+def _entry(entry: ClassIn) -> ClassEntry:
     return ClassEntry(clean_name(entry.name), tuple(entry.prompts))
 
 
@@ -81,7 +89,9 @@ def _entry(entry: str | ClassIn) -> ClassEntry:
         **problems(400, 409, 413, 415, 422, 503),
     },
 )
-def register(request: Request, response: Response, body: Annotated[DatasetIn, Body(openapi_examples=DATASET_EXAMPLES)]):  # type: ignore[no-untyped-def]
+def register(
+    request: Request, response: Response, body: Annotated[DatasetIn, Body(openapi_examples=DATASET_EXAMPLES)]
+) -> dict[str, Any]:
     """Register a class list. The same content again changes nothing; other content under the same name is refused."""
     info, changed = parts_of(request).registry.register(body.name, body.spec(), replace=False)
     response.headers["Location"] = f"/datasets/{info.name}"
@@ -96,7 +106,7 @@ def list_all(request: Request) -> dict[str, Any]:
     return {"datasets": [_summary(registry.info(name)) for name in registry.names()]}
 
 
-@router.get("/{name}", response_model=DatasetOut, responses=problems(404, 503))
+@router.get("/{name}", response_model=DatasetOut, responses=problems(404, 422, 503))
 def show(request: Request, name: str) -> dict[str, Any]:
     """One dataset, with its classes and settings."""
     return dataset_out(parts_of(request).registry.info(name))
@@ -118,7 +128,7 @@ def replace(request: Request, response: Response, name: str, body: DatasetPut) -
     return dataset_out(info)
 
 
-@router.delete("/{name}", status_code=204, responses=problems(404, 503))
+@router.delete("/{name}", status_code=204, responses=problems(404, 422, 503))
 def delete(request: Request, name: str) -> None:
     """Delete a dataset and what only it used."""
     parts_of(request).registry.delete(name)

@@ -1,5 +1,6 @@
 """`l2r2 serve`: the HTTP service in this process."""
 
+import signal
 import sys
 from typing import Annotated
 
@@ -36,6 +37,9 @@ def serve(
             timeout_graceful_shutdown=settings.shutdown_grace_s,
         )
     )
+    for stopping in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal once more after its orderly end, which would end the process by it: exit 0 is due.
+        signal.signal(stopping, lambda *_: None)
     server.run()
     if app.state.service.failure is not None or not server.started:
         sys.exit(1)

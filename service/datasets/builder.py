@@ -59,8 +59,8 @@ class PrototypeBuilder:
 
     def compute(self, spec: DatasetSpec) -> Floats:
         """All prototypes `[L, D]` of a list, in the calling thread."""
-        parts = [self._chunk(spec, start).vectors for start in range(0, len(spec.classes), self._chunk_classes)]
-        return np.concatenate(parts)
+        size = self._chunk_size(spec)
+        return np.concatenate([self._chunk(spec, start, size).vectors for start in range(0, len(spec.classes), size)])
 
     def enqueue(self, job: Job) -> None:
         """Build in the background; a job that waits already is not queued twice."""
@@ -75,26 +75,34 @@ class PrototypeBuilder:
             if row is None or row.ready:
                 return
             if self._builds.claim(job.key, self._owner, LEASE_S):
-                self._build_missing(job)
+                try:
+                    self._build_missing(job)
+                finally:
+                    self._builds.release(job.key, self._owner)
                 return
             self._stopping.wait(max(0.1, min(row.lease_until - time.time(), 1.0)))
 
     def _build_missing(self, job: Job) -> None:
         spec = self._store.spec(job.version)
         done = self._builds.chunk_starts(job.key)
-        for start in range(0, len(spec.classes), self._chunk_classes):
+        size = self._chunk_size(spec)
+        for start in range(0, len(spec.classes), size):
             if self._stopping.is_set():
                 return
             if start not in done and not self._builds.add_chunk(
-                job.key, self._chunk(spec, start), self._owner, LEASE_S
+                job.key, self._chunk(spec, start, size), self._owner, LEASE_S
             ):
                 log.info("a build was given up", extra={"version": job.version})
                 return
         log.info("a dataset was built", extra={"version": job.version, "classes": len(spec.classes)})
 
-    def _chunk(self, spec: DatasetSpec, start: int) -> Chunk:
+    def _chunk_size(self, spec: DatasetSpec) -> int:
+        """Fewer classes with more templates: a chunk must be done well within its lease."""
+        return max(1, self._chunk_classes // len(spec.templates))
+
+    def _chunk(self, spec: DatasetSpec, start: int, size: int) -> Chunk:
         with self._one_at_a_time:
-            entries = spec.classes[start : start + self._chunk_classes]
+            entries = spec.classes[start : start + size]
             return Chunk(start, class_prototypes(spec, entries, self._encoder.embed))
 
     def _work(self) -> None:

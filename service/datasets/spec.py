@@ -69,7 +69,7 @@ def check_dataset_name(name: str) -> None:
 
 def clean_name(name: str) -> str:
     """One spelling of a class name: Unicode composed, single spaces, none at the ends."""
-    return " ".join(unicodedata.normalize("NFC", name).split(" ")).strip()
+    return " ".join(part for part in unicodedata.normalize("NFC", name).split(" ") if part)
 
 
 def _class_problems(classes: Sequence[ClassEntry]) -> Iterator[FieldProblem]:

@@ -6,13 +6,17 @@ The folder is what open_clip publishes: `open_clip_config.json`, weights, tokeni
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 import open_clip
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors import safe_open
 
+from service.errors import WeightsError
 from service.models.hardware import Hardware
 from service.models.ports import Floats
 from service.recognition.scoring import unit
@@ -25,15 +29,13 @@ class OpenClipEncoder:
     def __init__(self, name: str, revision: str, folder: Path, hardware: Hardware) -> None:
         self.name = name
         self.revision = f"{revision}-{'bfloat16' if hardware.bfloat16 else 'float32'}"
-        source = f"local-dir:{folder}"
         self._device = torch.device(hardware.device)
         self._dtype = torch.bfloat16 if hardware.bfloat16 else torch.float32
-        precision = "bf16" if hardware.bfloat16 else "fp32"
-        model, _, transform = open_clip.create_model_and_transforms(source, precision=precision, device=self._device)
+        model, transform = _load(name, folder, "bf16" if hardware.bfloat16 else "fp32", self._device)
         self._model = model.eval().requires_grad_(False)
         self._transform: Callable[[Image.Image], torch.Tensor] = transform
-        self._tokenize: Callable[[list[str]], torch.Tensor] = open_clip.get_tokenizer(source)
-        self.logit_scale = float(model.logit_scale.float().exp())
+        self._tokenize: Callable[[list[str]], torch.Tensor] = _tokenizer(folder)
+        self.logit_scale = _logit_scale(model, folder)
         self.pad_colour = _mean_colour(model.visual.preprocess_cfg["mean"])
         self.dimensions = int(self.embed_texts(["."]).shape[1])
 
@@ -53,6 +55,38 @@ class OpenClipEncoder:
             for start in range(0, len(texts), TEXTS_AT_A_TIME)
         ]
         return unit(torch.cat(rows).float().cpu().numpy())
+
+
+def _load(name: str, folder: Path, precision: str, device: torch.device) -> tuple[Any, Any]:
+    """The model and its preprocessing. Raises: WeightsError (weights missing, misshapen, or a pickle with code)."""
+    try:
+        # Not create_model_and_transforms, which gives random weights where the folder holds none.
+        pair: tuple[Any, Any] = open_clip.create_model_from_pretrained(
+            f"local-dir:{folder}", precision=precision, device=device, weights_only=True
+        )
+    except (RuntimeError, UnpicklingError) as error:
+        raise WeightsError(f"{name}: the weights in {folder} cannot be used: {error}") from error
+    return pair
+
+
+def _tokenizer(folder: Path) -> Callable[[list[str]], torch.Tensor]:
+    source = f"local-dir:{folder}"
+    from_folder = open_clip.get_model_config(source)["text_cfg"].get("hf_tokenizer_name")
+    # A configuration's tokenizer_kwargs reach transformers; trust_remote_code among them would run the folder's code.
+    tokenizer: Callable[[list[str]], torch.Tensor] = open_clip.get_tokenizer(
+        source, **({"trust_remote_code": False} if from_folder else {})
+    )
+    return tokenizer
+
+
+def _logit_scale(model: Any, folder: Path) -> float:
+    """As the checkpoint has it: open_clip rounds a timm model's to bfloat16, and a confidence would depend on that."""
+    weights = folder / "open_clip_model.safetensors"
+    if weights.is_file():
+        with safe_open(weights, "pt") as tensors:
+            if "logit_scale" in tensors.keys():  # noqa: SIM118  (no mapping)
+                return float(tensors.get_tensor("logit_scale").float().exp())
+    return float(model.logit_scale.float().exp())
 
 
 def _mean_colour(mean: Sequence[float]) -> Rgb:

@@ -19,6 +19,7 @@ from service.models.hardware import Hardware
 from service.models.localizers.detector import (
     DEFAULT_PROMPTS,
     LEAST_SCORE,
+    MOST_DETECTIONS,
     KeptFeatures,
     detections_in_picture,
     runs_of_equals,
@@ -27,6 +28,9 @@ from service.models.ports import LocatorInput, PromptSet
 from service.models.quiet import quiet_transformers
 from service.recognition.boxes import Detection
 from service.recognition.prompts import joined, normalized_object_prompt, split_by_tokens
+
+# A thinner strip than this leaves the model fewer places than it has queries, or a side of no pixels; it is stretched.
+STRIP_PX = (1344, 42)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class GroundingDino:
         self.name, self.revision = name, revision
         quiet_transformers()
         self._device = torch.device(hardware.device)
-        self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+        self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         self._tokenizer = self._processor.tokenizer
         model = GroundingDinoForObjectDetection.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
         self._model: Any = model.eval().to(self._device)
@@ -74,7 +78,10 @@ class GroundingDino:
 
     def preprocess(self, rgb: NDArray[np.uint8], prompts: PromptSet) -> LocatorInput:
         height, width = rgb.shape[:2]
-        pixels = self._processor.image_processor(Image.fromarray(rgb), return_tensors="np")["pixel_values"][0]
+        image = Image.fromarray(rgb)
+        if max(image.size) * STRIP_PX[1] > min(image.size) * STRIP_PX[0]:
+            image = image.resize(STRIP_PX if width > height else STRIP_PX[::-1])
+        pixels = self._processor.image_processor(image, return_tensors="np")["pixel_values"][0]
         return LocatorInput(np.asarray(pixels, np.float32), width, height, prompts)
 
     @torch.inference_mode()
@@ -83,7 +90,8 @@ class GroundingDino:
         for places, group in runs_of_equals(inputs, lambda entry: (entry.prompts, entry.pixels.shape)):
             for text in self._texts(group[0].prompts):
                 for place, detections in zip(places, self._ask(text, group), strict=True):
-                    found[place] = sorted(found[place] + detections, key=lambda detection: -detection.score)
+                    merged = sorted(found[place] + detections, key=lambda detection: -detection.score)
+                    found[place] = merged[:MOST_DETECTIONS]
         return found
 
     def _ask(self, text: _Text, group: Sequence[LocatorInput]) -> list[list[Detection]]:
@@ -115,6 +123,9 @@ class GroundingDino:
         starts = np.cumsum([0] + [len(prompt) + 2 for prompt in prompts[:-1]])
         spans = [(int(start), int(start) + len(prompt)) for start, prompt in zip(starts, prompts, strict=True)]
         owners = [_owner(offset, spans) for offset in tokens["offset_mapping"][0].tolist()]
+        for place, prompt in enumerate(prompts):
+            if place not in owners:
+                raise ValueError(f"{prompt[:40]!r} has no token that could be looked for")
         return _Text(ids, hidden, prompts, np.array(owners, np.intp))
 
 

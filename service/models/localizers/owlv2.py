@@ -38,9 +38,10 @@ class Owlv2:
         self.name, self.revision = name, revision
         quiet_transformers()
         self._device = torch.device(hardware.device)
-        self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+        self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         model = Owlv2ForObjectDetection.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
         self._model: Any = model.eval().to(self._device)
+        self._longest_px = 2 * self._model.config.vision_config.image_size
         self._queries = KeptFeatures(self._embed_prompts)
 
     def check_prompts(self, prompts: PromptSet) -> None:
@@ -64,7 +65,11 @@ class Owlv2:
 
     def preprocess(self, rgb: NDArray[np.uint8], prompts: PromptSet) -> LocatorInput:
         height, width = rgb.shape[:2]
-        pixels = self._processor.image_processor(Image.fromarray(rgb), return_tensors="np")["pixel_values"][0]
+        image = Image.fromarray(rgb)
+        # The processor pads to a square of the longer side and blurs that: a 9000 x 100 strip took 13 GB and a minute.
+        if max(image.size) > self._longest_px:
+            image.thumbnail((self._longest_px, self._longest_px), reducing_gap=3.0)
+        pixels = self._processor.image_processor(image, return_tensors="np")["pixel_values"][0]
         return LocatorInput(np.asarray(pixels, np.float32), width, height, prompts)
 
     @torch.inference_mode()

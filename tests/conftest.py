@@ -1,0 +1,38 @@
+"""Real models for everybody: the embedded profile's weights are fetched once into the project's own models cache."""
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from service.models.catalog import MODELS
+from service.models.weights import WeightsStore
+
+MODELS_CACHE = Path(__file__).parents[1] / "models_cache"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def models_cache() -> Path:
+    store = WeightsStore(MODELS_CACHE, offline=False)
+    for name in ("u2netp", "embedded"):
+        store.folder(MODELS[name])
+    return MODELS_CACHE
+
+
+@pytest.fixture(scope="session")
+def photographs() -> dict[str, bytes]:
+    """scikit-image's photographs, as JPEG files."""
+    from skimage import data
+
+    files = {}
+    for name in ("chelsea", "coffee", "astronaut", "rocket"):
+        buffer = io.BytesIO()
+        Image.fromarray(getattr(data, name)()).save(buffer, "JPEG", quality=92)
+        files[name] = buffer.getvalue()
+    return files

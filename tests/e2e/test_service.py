@@ -1,0 +1,97 @@
+"""Probes, models, OpenAPI."""
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.api.state import State
+from service.app import create_app
+from service.settings import load_settings
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
+async def test_a_loaded_service_is_alive_and_ready(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.get(path)
+    assert (response.status_code, response.json()["status"]) == (200, "ok")
+
+
+async def test_health_shows_the_workers(client: httpx.AsyncClient) -> None:
+    workers = (await client.get("/healthz")).json()["workers"]
+    assert set(workers) == {"localizer", "encoder"}
+    assert all(worker["alive"] for worker in workers.values())
+
+
+async def test_a_draining_service_is_alive_but_not_ready(app: FastAPI, client: httpx.AsyncClient) -> None:
+    state: State = app.state.service
+    state.draining = True
+    try:
+        assert (await client.get("/readyz")).status_code == 503
+        assert (await client.get("/livez")).status_code == 200
+    finally:
+        state.draining = False
+
+
+async def test_a_service_whose_models_are_not_loaded_says_so(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    app = create_app(load_settings(data_dir=tmp_path))  # its lifespan is not entered: nothing loads
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        assert (await client.get("/livez")).status_code == 200
+        ready = await client.get("/readyz")
+        assert (ready.status_code, ready.json()["reason"]) == (503, "models are being loaded")
+        refused = await client.post("/classify", json={})
+        assert (refused.status_code, refused.json()["code"]) == (503, "not_ready")
+        assert refused.headers["retry-after"]
+
+
+async def test_a_service_that_cannot_load_says_why_and_calls_for_its_end(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    calls: list[str] = []
+    settings = load_settings(data_dir=tmp_path, models_cache=tmp_path / "empty", offline=True)
+    app = create_app(settings, on_failure=lambda: calls.append("stop"))
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://service") as client,
+    ):
+        await app.state.service.loaded.wait()
+        live = await client.get("/livez")
+        assert live.status_code == 503
+        assert "l2r2 models pull" in live.json()["reason"]
+    assert calls == ["stop"]
+
+
+async def test_models_lists_what_is_loaded_and_what_may_be_asked_for(client: httpx.AsyncClient) -> None:
+    models = (await client.get("/models")).json()
+    assert (models["localizer"]["name"], models["encoder"]["name"]) == ("u2netp", "embedded")
+    assert models["branches"] == ["full", "fg"]
+    assert "max_confidence" in models["fusions"]
+    assert models["profiles"]["standard"] == {"localizer": "grounding-dino-tiny", "encoder": "siglip2-so400m"}
+
+
+async def test_openapi_describes_every_route_with_examples_and_errors(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    routes = {
+        ("post", "/classify"), ("post", "/classify/batch"), ("post", "/datasets"), ("get", "/datasets"),
+        ("get", "/datasets/{name}"), ("put", "/datasets/{name}"), ("delete", "/datasets/{name}"),
+        ("get", "/models"), ("get", "/livez"), ("get", "/readyz"), ("get", "/healthz"),
+    }  # fmt: skip
+    described = {(method, path) for path, methods in document["paths"].items() for method in methods}
+    assert described == routes
+    for method, path in routes:
+        operation = document["paths"][path][method]
+        assert operation["description"]
+        for status, answer in operation["responses"].items():
+            if int(status) >= 400 and path not in ("/livez", "/readyz", "/healthz"):
+                assert answer["content"]["application/problem+json"]["example"]["status"] == int(status)
+    body = document["paths"]["/classify"]["post"]["requestBody"]["content"]
+    assert {"multipart/form-data", "application/json", "image/jpeg", "image/png"} <= set(body)
+    assert set(body["multipart/form-data"]["schema"]["properties"]) == {
+        "image", "dataset", "top_k", "fusion", "branches", "localizer_prompt", "metadata",
+    }  # fmt: skip
+    assert document["paths"]["/classify"]["post"]["responses"]["200"]["content"]["application/json"]["example"]
+    assert document["paths"]["/datasets"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+
+
+async def test_the_documentation_page_is_there(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/docs")).status_code == 200
