@@ -1,0 +1,165 @@
+"""The command line on real models, in this process and in one of its own."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from running import RunningService, running  # type: ignore[import-not-found]
+from typer.testing import CliRunner
+
+from service.cli.main import app
+from service.cli.render import BOX_COLOUR
+from service.errors import InvalidFields, ServiceError, SettingsError
+
+
+@pytest.fixture
+def photo(tmp_path: Path, photographs: dict[str, bytes]) -> Path:
+    path = tmp_path / "rocket.jpg"
+    path.write_bytes(photographs["rocket"])
+    return path
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, models_cache: Path) -> None:
+    monkeypatch.setenv("L2R2_MODELS_CACHE", str(models_cache))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def invoke(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_one_photograph_is_classified_in_a_process_of_its_own(photo: Path, tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay.png"
+    command = [sys.executable, "-m", "service", "classify", str(photo), "--classes", "cat, dog,rocket,tree", "--json"]
+    done = subprocess.run([*command, "--save-overlay", str(overlay)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["label"], answer["fallback"]) == ("rocket", None)
+    assert answer["branches"]["full"]["label"] == answer["branches"]["fg"]["label"] == "rocket"
+    drawn = np.asarray(Image.open(overlay).convert("RGB"))
+    assert drawn.shape == (answer["image"]["height"], answer["image"]["width"], 3)
+    rows, columns = np.nonzero((drawn == BOX_COLOUR).all(axis=2))
+    assert abs(columns.min() - answer["box"]["x0"]) <= 1
+    assert abs(rows.max() - answer["box"]["y1"]) <= 2
+
+
+def test_the_table_shows_both_branches_and_the_reason(photo: Path) -> None:
+    shown = invoke("classify", str(photo), "--classes", "cat,dog,rocket", "--top-k", "2")
+    assert "rocket.jpg → rocket" in shown
+    assert "was surer" in shown
+    assert "full" in shown
+    assert "fg" in shown
+
+
+@pytest.mark.parametrize("classes", ["", "cat,cat", "cat,,dog"])
+def test_a_bad_class_list_is_refused(photo: Path, classes: str) -> None:
+    with pytest.raises(InvalidFields, match="classes"):
+        invoke("classify", str(photo), "--classes", classes)
+
+
+def test_the_demo_names_its_photographs(tmp_path: Path) -> None:
+    shown = invoke("demo", "--save-overlays", str(tmp_path / "overlays"))
+    for line in ("chelsea → cat", "coffee → cup of coffee", "rocket → rocket"):
+        assert line in shown
+    assert len(list((tmp_path / "overlays").glob("*.png"))) == 4
+
+
+def test_models_are_listed_with_their_state() -> None:
+    shown = invoke("models", "list")
+    assert [line for line in shown.splitlines() if line.startswith("u2netp") and "present" in line]
+    assert [line for line in shown.splitlines() if line.startswith("siglip2-so400m") and "missing" in line]
+
+
+def test_present_models_are_pulled_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("L2R2_OFFLINE", "1")
+    assert "u2netp" in invoke("models", "pull")
+
+
+def test_a_model_that_is_not_there_cannot_be_pulled_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("L2R2_OFFLINE", "1")
+    with pytest.raises(ServiceError, match="L2R2_OFFLINE"):
+        invoke("models", "pull", "bioclip")
+
+
+def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match="u2netp"):
+        invoke("models", "pull", "unknown")
+
+
+def test_verify_finds_a_changed_file(tmp_path: Path, models_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "u2netp.onnx: present" in invoke("models", "verify", "u2netp")
+    shutil.copytree(models_cache / "u2netp", tmp_path / "u2netp")
+    changed = tmp_path / "u2netp" / "u2netp.onnx"
+    content = bytearray(changed.read_bytes())
+    content[1000] ^= 1
+    changed.write_bytes(content)
+    monkeypatch.setenv("L2R2_MODELS_CACHE", str(tmp_path))
+    result = CliRunner().invoke(app, ["models", "verify", "u2netp"])
+    assert result.exit_code == 1
+    assert "mismatch" in result.stdout
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, models_cache: Path) -> Iterator[RunningService]:
+    folder = tmp_path_factory.mktemp("server")
+    with running(folder / "log", data_dir=str(folder), models_cache=str(models_cache), offline="1") as service:
+        yield service
+        assert service.stop() == 0  # an orderly end
+
+
+def test_datasets_are_added_listed_shown_and_deleted(server: RunningService, tmp_path: Path) -> None:
+    url = ("--url", server.url)
+    names = tmp_path / "names.txt"
+    names.write_text("cat\n\ndog\n", encoding="utf-8")
+    document = tmp_path / "dataset.json"
+    document.write_text('{"classes": ["beagle"], "localizer_prompts": ["dog"]}', encoding="utf-8")
+    assert "ready, 2 classes" in invoke("datasets", "add", "pets", "--file", str(names), *url)
+    assert "ready, 1 classes" in invoke("datasets", "add", "dogs", "--file", str(document), *url)
+    assert "ready, 3 classes" in invoke("datasets", "add", "pets", "--classes", "a,b,c", "--replace", *url)
+    assert {"pets", "dogs"} <= set(invoke("datasets", "list", *url).split())
+    assert json.loads(invoke("datasets", "show", "dogs", *url))["localizer_prompts"] == ["dog"]
+    with pytest.raises(ServiceError, match="409"):
+        invoke("datasets", "add", "pets", "--classes", "other", *url)
+    invoke("datasets", "delete", "pets", *url)
+    with pytest.raises(ServiceError, match="404"):
+        invoke("datasets", "show", "pets", *url)
+
+
+def test_logs_are_json_lines_without_picture_data(server: RunningService, photographs: dict[str, bytes]) -> None:
+    httpx.put(f"{server.url}/datasets/logged", json={"classes": ["cat", "dog"]}, timeout=60)
+    files = {"image": ("secret-name.jpg", photographs["chelsea"])}
+    headers = {"x-request-id": "the-id"}
+    httpx.post(f"{server.url}/classify", files=files, data={"dataset": "logged"}, headers=headers, timeout=60)
+    lines = server.log_lines()
+    assert len(lines) == len(server.log.read_text().splitlines())
+    assert [line for line in lines if line.get("request_id") == "the-id" and line["status"] == 200]
+    assert "secret-name" not in server.log.read_text()
+
+
+def test_no_service_at_an_address_is_said_plainly() -> None:
+    with pytest.raises(ServiceError, match="no service answers"):
+        invoke("datasets", "list", "--url", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"prot": "1"}, "did you mean L2R2_PORT"),
+        ({"profile": "unknown"}, "embedded"),
+        ({"device": "cuda"}, "L2R2_DEVICE"),
+    ],
+)
+def test_a_bad_setting_stops_the_start_with_a_reason(tmp_path: Path, settings: dict[str, str], words: str) -> None:
+    service = RunningService(tmp_path / "log", data_dir=str(tmp_path), **settings)
+    assert service.process.wait(60) == 1
+    assert words in service.log.read_text()
