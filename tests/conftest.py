@@ -3,12 +3,15 @@
 import io
 from pathlib import Path
 
+import hypothesis
 import pytest
 from PIL import Image
 
 from service.models.catalog import MODELS
 from service.models.weights import WeightsStore
 
+hypothesis.settings.register_profile("shared-machine", deadline=None)  # a busy neighbour is no bug
+hypothesis.settings.load_profile("shared-machine")
 MODELS_CACHE = Path(__file__).parents[1] / "models_cache"
 
 

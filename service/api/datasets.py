@@ -93,23 +93,24 @@ def register(
     request: Request, response: Response, body: Annotated[DatasetIn, Body(openapi_examples=DATASET_EXAMPLES)]
 ) -> dict[str, Any]:
     """Register a class list. The same content again changes nothing; other content under the same name is refused."""
-    info, changed = parts_of(request).registry.register(body.name, body.spec(), replace=False)
+    spec = body.spec()
+    info, changed = parts_of(request).registry.register(body.name, spec, replace=False)
     response.headers["Location"] = f"/datasets/{info.name}"
     response.status_code = _status(info, changed, 201)
-    return dataset_out(info)
+    return dataset_out(info, spec)
 
 
 @router.get("", response_model=DatasetList, responses=problems(503))
 def list_all(request: Request) -> dict[str, Any]:
     """All registered datasets, without their classes."""
     registry = parts_of(request).registry
-    return {"datasets": [_summary(registry.info(name)) for name in registry.names()]}
+    return {"datasets": [_summary(info) for info in registry.infos()]}
 
 
 @router.get("/{name}", response_model=DatasetOut, responses=problems(404, 422, 503))
 def show(request: Request, name: str) -> dict[str, Any]:
     """One dataset, with its classes and settings."""
-    return dataset_out(parts_of(request).registry.info(name))
+    return dataset_out(*parts_of(request).registry.content(name))
 
 
 @router.put(
@@ -122,10 +123,11 @@ def replace(request: Request, response: Response, name: str, body: DatasetPut) -
     if body.name not in (None, name):
         raise InvalidFields(FieldProblem("name", f"must be {name!r}, as in the address, or be left out"))
     registry = parts_of(request).registry
-    is_new = name not in registry.names()
-    info, changed = registry.register(name, body.spec(), replace=True)
+    is_new = name not in [info.name for info in registry.infos()]
+    spec = body.spec()
+    info, changed = registry.register(name, spec, replace=True)
     response.status_code = _status(info, changed, 201 if is_new else 200)
-    return dataset_out(info)
+    return dataset_out(info, spec)
 
 
 @router.delete("/{name}", status_code=204, responses=problems(404, 422, 503))
@@ -141,10 +143,9 @@ def _status(info: DatasetInfo, changed: bool, when_changed: int) -> int:
 
 
 def _summary(info: DatasetInfo) -> dict[str, Any]:
-    fields = {name: getattr(info, name) for name in DatasetSummary.model_fields if name != "class_count"}
-    return {**fields, "class_count": len(info.spec.classes)}
+    return {name: getattr(info, name) for name in DatasetSummary.model_fields}
 
 
-def dataset_out(info: DatasetInfo) -> dict[str, Any]:
-    classes = [ClassOut(name=entry.name, prompts=list(entry.prompts)) for entry in info.spec.classes]
-    return {**_summary(info), **asdict(info.spec), "classes": classes}
+def dataset_out(info: DatasetInfo, spec: DatasetSpec) -> dict[str, Any]:
+    classes = [ClassOut(name=entry.name, prompts=list(entry.prompts)) for entry in spec.classes]
+    return {**_summary(info), **asdict(spec), "classes": classes}

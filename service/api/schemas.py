@@ -165,4 +165,3 @@ class WorkerOut(BaseModel):
 class HealthDetail(Health):
     version: str
     workers: dict[str, WorkerOut] = Field(default_factory=dict)
-    datasets: int | None = None

@@ -7,9 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from service.datasets.build_store import BuildRow
 from service.datasets.spec import DatasetSpec
-from service.datasets.store import DatasetRow
 
 Floats = NDArray[np.float32]
 Status = Literal["ready", "building", "failed"]
@@ -27,18 +25,31 @@ class Dataset:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known of a registered dataset. `version` answers now (None before the first build is done), `building`
-    will answer when `progress` (0 to 1) is complete."""
+    """What is known of a registered dataset, read in one piece. `version` answers now (None before the first build is
+    done), `building` will answer when `classes_done` has reached `class_count`; the counts are of the newer one."""
 
     name: str
-    status: Status
     version: str | None
     building: str | None
-    progress: float
+    class_count: int
+    classes_done: int
     failure: str | None
-    spec: DatasetSpec
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def newest(self) -> str:
+        return self.building or self.version or ""
+
+    @property
+    def status(self) -> Status:
+        if self.building is None:
+            return "ready"
+        return "failed" if self.failure else "building"
+
+    @property
+    def progress(self) -> float:
+        return 1.0 if self.building is None else self.classes_done / self.class_count
 
 
 @dataclass(frozen=True)
@@ -46,12 +57,3 @@ class RegistryLimits:
     max_classes: int = 100_000
     background_build_classes: int = 4000
     cache_bytes: int = 2**30
-
-
-def describe(row: DatasetRow, build: BuildRow | None, spec: DatasetSpec) -> DatasetInfo:
-    building = row.pending_version is not None
-    status: Status = "failed" if building and build and build.failure else "building" if building else "ready"
-    progress = (build.classes_done / build.class_count if build else 0.0) if building else 1.0
-    failure = build.failure if building and build else None
-    versions = (row.current_version, row.pending_version)
-    return DatasetInfo(row.name, status, *versions, progress, failure, spec, row.created_at, row.updated_at)

@@ -1,24 +1,30 @@
 """Datasets as the rest of the service sees them: registered, looked up, deleted. Safe to use from several threads."""
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
 
 from service.datasets.build_store import BuildKey, BuildStore
 from service.datasets.builder import Job, PrototypeBuilder, TextEncoder
 from service.datasets.fingerprints import texts_key_of, version_of
-from service.datasets.records import Dataset, DatasetInfo, RegistryLimits, describe
+from service.datasets.loaded import LoadedDatasets
+from service.datasets.records import Dataset, DatasetInfo, RegistryLimits
 from service.datasets.spec import DatasetSpec, check_dataset_name
-from service.datasets.store import DatasetRow, DatasetStore, VersionRow
+from service.datasets.store import DatasetRow, DatasetStore, VersionGone, VersionRow
 from service.errors import (
     DatasetBuildFailed,
     DatasetBuilding,
+    DatasetNotFound,
     EncoderUnavailable,
     FieldProblem,
     InvalidFields,
-    NotReady,
 )
 from service.models.ports import PromptSet
+
+Floats = NDArray[np.float32]
 
 
 class Registry:
@@ -33,8 +39,7 @@ class Registry:
     ) -> None:
         self._store, self._builds, self._builder, self._encoder = store, builds, builder, encoder
         self._check_prompts, self._limits = check_prompts, limits
-        self._loaded: OrderedDict[str, Dataset] = OrderedDict()
-        self._loaded_lock = threading.Lock()
+        self._loaded = LoadedDatasets(limits.cache_bytes)
 
     def start(self) -> None:
         """Make every registered dataset ready for this encoder, and resume builds that were cut off."""
@@ -80,15 +85,22 @@ class Registry:
     def delete(self, name: str) -> None:
         self._store.delete(name)
 
-    def names(self) -> list[str]:
-        return [row.name for row in self._store.all_datasets()]
+    def infos(self) -> list[DatasetInfo]:
+        return self._store.infos(self._encoder.revision)
 
     def info(self, name: str) -> DatasetInfo:
         """Raises DatasetNotFound."""
-        row = self._store.dataset(name)
-        shown = row.pending_version or row.current_version or ""
-        build = self._builds.build(self._job(shown).key)
-        return describe(row, build, self._store.spec(shown))
+        found = self._store.infos(self._encoder.revision, name)
+        if not found:
+            raise _not_found(name)
+        return found[0]
+
+    def content(self, name: str) -> tuple[DatasetInfo, DatasetSpec]:
+        """A dataset with its newest content. Raises DatasetNotFound."""
+        while True:
+            info = self.info(name)
+            with suppress(VersionGone):
+                return info, self._store.spec(info.newest)
 
     def lookup(self, name: str) -> Dataset:
         """The version that answers now, whichever replica registered it.
@@ -96,15 +108,14 @@ class Registry:
         Raises:
             DatasetNotFound, DatasetBuilding, DatasetBuildFailed, EncoderUnavailable.
         """
-        row = self._store.dataset(name)
-        if row.current_version is None:
-            self._raise_not_built(row)
-        dataset = self._load(row.current_version or "")
-        if not self._usable(dataset.spec):
-            raise EncoderUnavailable(
-                f"{name!r} wants the encoder {dataset.spec.encoder!r}; this service runs {self._encoder.name!r}"
-            )
-        return dataset
+        while True:
+            row = self._store.find(name)
+            if row is None:
+                raise _not_found(name)
+            if row.current_version is None:
+                self._raise_not_built(name)
+            with suppress(VersionGone):
+                return self._load(row.current_version or "")
 
     def _check(self, spec: DatasetSpec) -> None:
         if len(spec.classes) > self._limits.max_classes:
@@ -133,39 +144,44 @@ class Registry:
         self._builder.build(Job(self._key(row.texts_key), version))
 
     def _load(self, version: str) -> Dataset:
-        with self._loaded_lock:
-            if version in self._loaded:
-                self._loaded.move_to_end(version)
-                return self._loaded[version]
-        key = self._job(version).key
-        vectors = self._builds.prototypes(key)
-        if vectors is None:  # registered by a replica with another encoder
-            self._ensure_built(version)
-            vectors = self._builds.prototypes(key)
-        if vectors is None:
-            raise NotReady(f"the prototypes of version {version} are not complete", retry_after_s=1)
+        loaded = self._loaded.get(version)
+        if loaded is not None:
+            return loaded
         spec = self._store.spec(version)
+        if not self._usable(spec):
+            detail = f"the dataset wants the encoder {spec.encoder!r}; this service runs {self._encoder.name!r}"
+            raise EncoderUnavailable(detail)
+        job = self._job(version)
+        vectors = self._builds.prototypes(job.key)
+        if vectors is None:
+            vectors = self._built_now(job, spec)
         dataset = Dataset(version, spec, spec.labels, vectors)
-        self._keep(dataset)
+        self._loaded.keep(dataset)
         return dataset
 
-    def _keep(self, dataset: Dataset) -> None:
-        with self._loaded_lock:
-            self._loaded[dataset.version] = dataset
-            while len(self._loaded) > 1 and self._loaded_bytes() > self._limits.cache_bytes:
-                self._loaded.popitem(last=False)
+    def _built_now(self, job: Job, spec: DatasetSpec) -> Floats:
+        """Prototypes of a version that a replica with another encoder registered."""
+        self._builds.begin_build(job.key, len(spec.classes))
+        if len(spec.classes) > self._limits.background_build_classes:
+            self._builder.enqueue(job)
+        else:
+            self._builder.build(job)
+        vectors = self._builds.prototypes(job.key)
+        if vectors is None:
+            raise DatasetBuilding(f"version {job.version} is being built for this encoder", retry_after_s=5)
+        return vectors
 
-    def _loaded_bytes(self) -> int:
-        return sum(dataset.prototypes.nbytes for dataset in self._loaded.values())
+    def _raise_not_built(self, name: str) -> NoReturn:
+        info = self.info(name)
+        if info.status == "failed":
+            raise DatasetBuildFailed(f"{name!r}: {info.failure}; register it again to retry")
+        if info.building is not None:
+            self._builder.enqueue(self._job(info.building))  # its builder may have died with another replica
+        raise DatasetBuilding(f"{name!r} is {info.progress:.0%} built", retry_after_s=5)
 
-    def _raise_not_built(self, row: DatasetRow) -> None:
-        job = self._job(row.pending_version or "")
-        build = self._builds.build(job.key)
-        if build is not None and build.failure is not None:
-            raise DatasetBuildFailed(f"{row.name!r}: {build.failure}; PUT it again to retry")
-        self._builder.enqueue(job)  # its builder may have died with another replica
-        done = 0.0 if build is None else build.classes_done / build.class_count
-        raise DatasetBuilding(f"{row.name!r} is {done:.0%} built", retry_after_s=5)
+
+def _not_found(name: str) -> DatasetNotFound:
+    return DatasetNotFound(f"no dataset is named {name!r}; register it by POST /datasets")
 
 
 def _standing(row: DatasetRow, replace: bool) -> tuple[str | None, ...]:

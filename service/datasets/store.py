@@ -11,11 +11,16 @@ from numpy.typing import NDArray
 from service.datasets.build_store import BuildKey, drop_unused, ensure_build
 from service.datasets.database import Database
 from service.datasets.fingerprints import from_json, to_json
-from service.datasets.schema import datasets, versions
+from service.datasets.records import DatasetInfo
+from service.datasets.schema import builds, datasets, versions
 from service.datasets.spec import DatasetSpec
 from service.errors import DatasetConflict, DatasetNotFound
 
 Floats = NDArray[np.float32]
+
+
+class VersionGone(Exception):
+    """The version was replaced or deleted since its name was read: read again."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +28,6 @@ class DatasetRow:
     name: str
     current_version: str | None
     pending_version: str | None
-    created_at: datetime
-    updated_at: datetime
 
 
 @dataclass(frozen=True)
@@ -43,31 +46,50 @@ class DatasetStore:
             row = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
         return _dataset_row(row) if row else None
 
-    def dataset(self, name: str) -> DatasetRow:
-        """Raises DatasetNotFound."""
-        row = self.find(name)
-        if row is None:
-            raise DatasetNotFound(f"no dataset is named {name!r}; register it by POST /datasets")
-        return row
-
     def all_datasets(self) -> list[DatasetRow]:
         with self._database.reading() as connection:
             rows = connection.execute(sa.select(datasets).order_by(datasets.c.name)).all()
         return [_dataset_row(row) for row in rows]
 
+    def infos(self, encoder_revision: str, name: str | None = None) -> list[DatasetInfo]:
+        """All datasets, or the one of that name, with the state of their prototypes, in one query."""
+        newest = sa.func.coalesce(datasets.c.pending_version, datasets.c.current_version)
+        built = sa.and_(builds.c.texts_key == versions.c.texts_key, builds.c.encoder_revision == encoder_revision)
+        columns = (datasets, versions.c.class_count, builds.c.classes_done, builds.c.failure)
+        query = sa.select(*columns).join(versions, versions.c.version == newest).join(builds, built, isouter=True)
+        if name is not None:
+            query = query.where(datasets.c.name == name)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(datasets.c.name)).all()
+        return [
+            DatasetInfo(
+                name=row.name,
+                version=row.current_version,
+                building=row.pending_version,
+                class_count=row.class_count,
+                classes_done=row.classes_done or 0,
+                failure=row.failure,
+                created_at=_utc(row.created_at),
+                updated_at=_utc(row.updated_at),
+            )
+            for row in rows
+        ]
+
     def version(self, version: str) -> VersionRow:
+        """Raises VersionGone."""
         with self._database.reading() as connection:
             columns = (versions.c.version, versions.c.texts_key, versions.c.class_count)
             row = connection.execute(sa.select(*columns).where(versions.c.version == version)).one_or_none()
         if row is None:
-            raise DatasetNotFound(f"version {version} was deleted")
+            raise VersionGone(version)
         return VersionRow(**row._mapping)
 
     def spec(self, version: str) -> DatasetSpec:
+        """Raises VersionGone."""
         with self._database.reading() as connection:
             text = connection.scalar(sa.select(versions.c.spec).where(versions.c.version == version))
         if text is None:
-            raise DatasetNotFound(f"version {version} was deleted")
+            raise VersionGone(version)
         return from_json(text)
 
     def save(
@@ -111,8 +133,9 @@ class DatasetStore:
 
 
 def _dataset_row(row: sa.Row[Any]) -> DatasetRow:
+    return DatasetRow(row.name, row.current_version, row.pending_version)
+
+
+def _utc(time: datetime) -> datetime:
     """SQLite keeps no time zone: what was written as UTC is read as UTC."""
-    created_at, updated_at = (
-        (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC) for time in (row.created_at, row.updated_at)
-    )
-    return DatasetRow(row.name, row.current_version, row.pending_version, created_at, updated_at)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)

@@ -101,7 +101,7 @@ def test_what_is_deleted_is_gone_and_can_be_registered_anew(start: Start, encode
     for action in (registry.lookup, registry.delete, registry.info):
         with pytest.raises(DatasetNotFound):
             action("pets")
-    assert registry.names() == []
+    assert registry.infos() == []
     calls = len(encoder.calls)
     registry.register("pets", PETS, replace=False)
     assert len(encoder.calls) > calls  # its prototypes went with it
