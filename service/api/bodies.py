@@ -24,6 +24,11 @@ class _MemoryParser(MultiPartParser):
 
     spool_max_size = 2**31
 
+    def close_files(self) -> None:
+        """Also those of parts that never ended, which no form holds."""
+        for file in self._files_to_close_on_error:
+            file.close()
+
 
 @dataclass(frozen=True)
 class ClassifyRequest:
@@ -64,9 +69,6 @@ async def _read_multipart(request: Request, name: str, most_images: int) -> tupl
     )
     try:
         form = await parser.parse()
-    except (MultiPartException, KeyError, ValueError) as error:
-        raise BadRequest(f"the multipart body cannot be parsed: {error}") from None
-    try:
         images, pairs = [], []
         for key, value in form.multi_items():
             if isinstance(value, UploadFile):
@@ -78,8 +80,10 @@ async def _read_multipart(request: Request, name: str, most_images: int) -> tupl
             else:
                 pairs.append((key, value))
         return images, _from_pairs(pairs)
+    except (MultiPartException, KeyError, ValueError) as error:
+        raise BadRequest(f"the multipart body cannot be parsed: {error}") from None
     finally:
-        await form.close()
+        parser.close_files()
 
 
 def _from_json(body: bytes, name: str) -> tuple[list[bytes], dict[str, Any]]:
