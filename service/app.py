@@ -55,22 +55,23 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
     """The application; it listens at once and is ready when loading is done. `on_failure` is called if that fails."""
     state = State(settings)
 
-    async def load() -> None:
-        try:
-            state.parts = await asyncio.to_thread(load_parts, settings)
-        except ServiceError as error:
-            state.failure = error.detail
-            log.critical("the service cannot start", extra={"code": error.code, "detail": error.detail})
+    def loading_ended(task: asyncio.Task[Parts]) -> None:
+        error = task.exception()
+        if error is None:
+            state.parts = task.result()
+        else:
+            state.failure = error.detail if isinstance(error, ServiceError) else f"{type(error).__name__}: {error}"
+            log.critical("the service cannot start", extra={"detail": state.failure}, exc_info=_traceback_of(error))
             on_failure()
-        finally:
-            state.loaded.set()
+        state.loaded.set()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        loading = asyncio.create_task(load())
+        loading = asyncio.create_task(asyncio.to_thread(load_parts, settings))
+        loading.add_done_callback(loading_ended)
         yield
         state.draining = True
-        await loading
+        await state.loaded.wait()
         if state.parts is not None:
             await asyncio.to_thread(state.parts.close)
 
@@ -89,6 +90,11 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
     for router in (classify.router, datasets.router, health.router):
         app.include_router(router)
     return app
+
+
+def _traceback_of(error: BaseException) -> BaseException | None:
+    """A ServiceError's words say what to do; anything else is a fault whose place must be known."""
+    return None if isinstance(error, ServiceError) else error
 
 
 class _Application(FastAPI):

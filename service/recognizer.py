@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from service.batching import Batcher, WorkerHealth
 from service.datasets.records import Dataset
-from service.errors import DeadlineExceeded
+from service.errors import DeadlineExceeded, FieldProblem, InvalidFields
 from service.images import DEFAULT_LIMITS, ImageLimits, Picture, decode
 from service.models.ports import Encoder, Floats, Localizer, LocatorInput, PromptSet
 from service.recognition.answers import Fallback, Recognition, best_scores, branch_of
@@ -35,7 +35,7 @@ class Limits:
     image: ImageLimits = DEFAULT_LIMITS
     box_threshold: float | None = None
     box_margin: float = 0.0
-    locate_timeout_s: float = 10.0
+    locate_timeout_s: float = 30.0
     request_timeout_s: float = 60.0
     max_batch: int = 16
     max_waiting: int = 256
@@ -75,6 +75,7 @@ class Recognizer:
 
         Raises:
             ImageError: the bytes are no acceptable picture.
+            InvalidFields: the localizer cannot take the prompt.
             Overloaded, DeadlineExceeded, ModelFailed.
         """
         watch = Stopwatch()
@@ -109,6 +110,7 @@ class Recognizer:
         prompts = dataset.spec.prompt_set
         if options.localizer_prompt is not None:
             prompts = PromptSet((options.localizer_prompt,))
+            await self._in_pool(self._check_prompt, prompts)
         prepared = await self._in_pool(self.localizer.preprocess, picture.rgb, prompts)
         try:
             waiting = asyncio.wrap_future(self._locating.submit(prepared))
@@ -119,6 +121,12 @@ class Recognizer:
             return Located(fallback="no_detection")
         weak = detections[0].score < self._threshold(dataset)
         return Located(tuple(detections), "low_score" if weak else None)
+
+    def _check_prompt(self, prompts: PromptSet) -> None:
+        try:
+            self.localizer.check_prompts(prompts)
+        except ValueError as error:
+            raise InvalidFields(FieldProblem("localizer_prompt", str(error))) from None
 
     def _threshold(self, dataset: Dataset) -> float:
         for threshold in (dataset.spec.box_threshold, self.limits.box_threshold):

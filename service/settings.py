@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     queue_items: int = Field(256, ge=1, description="Most pictures waiting for a model before new ones are refused.")
     max_batch_size: int = Field(16, ge=1, le=1024, description="Most pictures in one model call.")
     locate_timeout_s: float = Field(
-        10.0, gt=0, description="Seconds to wait for the box before the full picture alone answers."
+        30.0, gt=0, description="Seconds to wait for the box before the full picture alone answers."
     )
     request_timeout_s: float = Field(60.0, gt=0, description="Seconds after which a classification is given up.")
     shutdown_grace_s: int = Field(30, ge=0, description="Seconds that running requests get at the stop.")

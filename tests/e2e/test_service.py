@@ -1,5 +1,7 @@
 """Probes, models, OpenAPI."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -8,6 +10,7 @@ from service.api.state import State
 from service.app import create_app
 from service.settings import load_settings
 
+MODELS_CACHE = Path(__file__).parents[2] / "models_cache"
 pytestmark = pytest.mark.anyio
 
 
@@ -58,6 +61,17 @@ async def test_a_service_that_cannot_load_says_why_and_calls_for_its_end(tmp_pat
         live = await client.get("/livez")
         assert live.status_code == 503
         assert "l2r2 models pull" in live.json()["reason"]
+    assert calls == ["stop"]
+
+
+async def test_a_fault_while_loading_is_no_endless_loading(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "l2r2.sqlite3").write_bytes(b"this is no database" * 100)
+    calls: list[str] = []
+    settings = load_settings(data_dir=tmp_path, localizer="none", models_cache=MODELS_CACHE)
+    app = create_app(settings, on_failure=lambda: calls.append("stop"))
+    async with app.router.lifespan_context(app):
+        await app.state.service.loaded.wait()
+        assert app.state.service.failure
     assert calls == ["stop"]
 
 

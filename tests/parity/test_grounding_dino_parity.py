@@ -144,7 +144,10 @@ def test_averaged_prompts_are_the_mean_of_their_text_features(
 
 
 def test_in_an_average_a_prompt_of_several_tokens_counts_once(dino: GroundingDino, reference: Reference) -> None:
-    short, long = reference.text_features("cat."), reference.text_features("red dogfish.")  # [CLS] red dog ##fish . [SEP]
+    short, long = (
+        reference.text_features("cat."),
+        reference.text_features("red dogfish."),
+    )  # [CLS] red dog ##fish . [SEP]
     long = torch.cat([long[:, :1], long[:, 1:4].mean(dim=1, keepdim=True), long[:, 4:]], dim=1)
     found = located(dino, PICTURES[0], PromptSet(("cat", "red dogfish"), "averaged"))
     assert_same(found, reference.find_with(PICTURES[0], "cat.", (short + long) / 2), pixels=0.01)

@@ -95,7 +95,7 @@ def test_siglip2_texts_are_lower_cased_stripped_of_punctuation_and_padded_to_64(
     ]
     expected = []
     for text in plain:
-        ids = tokenizer.encode(text).ids[:-1][:63] + [1]
+        ids = [*tokenizer.encode(text).ids[:-1][:63], 1]
         expected.append(ids + [0] * (64 - len(ids)))
     assert encoder_of(open_clip_folders["siglip2"])._tokenize(TEXTS).tolist() == expected
 
@@ -199,8 +199,13 @@ def test_a_pickle_with_code_is_refused_unrun(open_clip_folders: dict[str, Path],
 def test_a_tokenizer_with_code_is_refused_unrun(open_clip_folders: dict[str, Path], tmp_path: Path) -> None:
     folder, marker = tmp_path / "siglip2", tmp_path / "was run"
     shutil.copytree(open_clip_folders["siglip2"], folder)
-    edit(folder / "open_clip_config.json", {"model_cfg": {"text_cfg": {"tokenizer_kwargs": {"trust_remote_code": True}}}})
-    edit(folder / "tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["trap.Trap", None]}, "tokenizer_class": "Trap"})
+    edit(
+        folder / "open_clip_config.json", {"model_cfg": {"text_cfg": {"tokenizer_kwargs": {"trust_remote_code": True}}}}
+    )
+    edit(
+        folder / "tokenizer_config.json",
+        {"auto_map": {"AutoTokenizer": ["trap.Trap", None]}, "tokenizer_class": "Trap"},
+    )
     (folder / "trap.py").write_text(f"open({str(marker)!r}, 'w').close()\n", encoding="utf-8")
     with pytest.raises(ValueError, match="custom code"):
         OpenClipEncoder("tiny", "r1", folder, FLOAT32)

@@ -60,7 +60,7 @@ def save_owlv2(folder: Path) -> Path:
     text = {"max_position_embeddings": OWLV2_TEXT_TOKENS, "vocab_size": len(tokenizer)}
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     config = Owlv2Config(
-        text_config=tower | text | ends, vision_config=tower | {"image_size": 96, "patch_size": 16}, projection_dim=32
+        text_config=tower | text | ends, vision_config=tower | {"image_size": 224, "patch_size": 32}, projection_dim=32
     )
     torch.manual_seed(5)
     model = Owlv2ForObjectDetection(config)
@@ -75,6 +75,6 @@ def save_owlv2(folder: Path) -> Path:
         model.class_head.logit_scale.weight.mul_(0.1)
         model.class_head.logit_scale.bias.fill_(5.0)
     model.save_pretrained(folder)
-    processor = Owlv2ImageProcessor(size={"height": 96, "width": 96})
+    processor = Owlv2ImageProcessor(size={"height": 224, "width": 224})
     Owlv2Processor(processor, tokenizer).save_pretrained(folder)
     return folder

@@ -42,4 +42,6 @@ def clip_tokenizer() -> CLIPTokenizer:
     merges = [("c", "a"), ("ca", "t</w>"), ("d", "o"), ("do", "g</w>"), ("o", "f</w>"), ("t", "h"), ("th", "e</w>")]
     tokens += [first + second for first, second in merges]
     tokens += ["<|startoftext|>", "<|endoftext|>"]
-    return CLIPTokenizer(vocab={token: place for place, token in enumerate(tokens)}, merges=merges, pad_token="!")
+    return CLIPTokenizer(
+        vocab={token: place for place, token in enumerate(tokens)}, merges=merges, pad_token="!", model_max_length=16
+    )

@@ -19,7 +19,9 @@ def random_units(rows: int, width: int, seed: int) -> apply.Floats:
 
 def small_projector() -> TextProjector:
     coefficients = np.random.default_rng(1).normal(size=(40, IMAGE_DIM)).astype(np.float32)
-    return TextProjector(random_units(40, TEXT_DIM, 0), coefficients, np.full(IMAGE_DIM, 0.01, np.float32), 1.0, 30.0)
+    return TextProjector(
+        apply.coded(random_units(40, TEXT_DIM, 0)), coefficients, np.full(IMAGE_DIM, 0.01, np.float32), 1.0, 30.0
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,12 @@ def test_saving_loses_next_to_nothing(tmp_path: Path) -> None:
     assert (projector.project(texts) * loaded.project(texts)).sum(axis=1).min() > 0.999
     np.testing.assert_array_equal(loaded.image_mean, projector.image_mean)
     assert (loaded.gamma, loaded.logit_scale) == (1.0, 30.0)
+
+
+def test_coding_landmarks_twice_changes_nothing() -> None:
+    once = apply.coded(random_units(30, TEXT_DIM, 9))
+    np.testing.assert_allclose(apply.coded(once), once, atol=1e-6)
+    assert (once * random_units(30, TEXT_DIM, 9)).sum(axis=1).min() > 0.98
 
 
 def test_images_are_centred_whatever_their_length() -> None:

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from service.models.projector import drawings as module
-from service.models.projector.drawings import Drawing, DrawingsError, Package, clean_name, drawings, fetch
+from service.models.projector.drawings import Drawing, clean_name, drawings
 from service.models.projector.embed import Floats, embed_drawings, on_white, render
+from service.models.projector.packages import DrawingsError, Package, fetch
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9" fill="red"/></svg>'
 CLIP = """<svg xmlns="http://www.w3.org/2000/svg"><metadata>
@@ -23,8 +24,6 @@ PACKAGES = (
     NAMES,
     Package("npm", "pictures", "1", "plain", "MIT", ""),
     Package("npm", "@iconify-json/coded", "1", "coded", "MIT", ""),
-    Package("npm", "@iconify-json/uncoded", "1", "uncoded", "MIT", ""),
-    Package("npm", "@iconify-json/games", "1", "game-icons", "MIT", ""),
     Package("apt", "clips", "1", "openclipart", "public domain", ""),
 )
 
@@ -47,9 +46,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for code in ("1f34e", "1f3c1"):
         write(root / f"pictures-1/data/package/{code}.svg", SVG)
     icons = json.dumps({"icons": {"red-apple": {"body": "<rect/>"}, "sea-turtle": {"body": "<rect/>"}}, "height": 9})
-    for name, chars in (("coded", {"1f34e": "red-apple"}), ("uncoded", {}), ("games", {})):
-        write(root / f"_iconify-json_{name}-1/data/package/icons.json", icons)
-        write(root / f"_iconify-json_{name}-1/data/package/chars.json", json.dumps(chars))
+    write(root / "_iconify-json_coded-1/data/package/icons.json", icons)
+    write(root / "_iconify-json_coded-1/data/package/chars.json", json.dumps({"1f34e": "red-apple", "1f422": "gone"}))
     clips = root / "clips-1/data/usr/share/openclipart/svg"
     write(clips / "animals/bugs/farfalla_ann_oth_01.svg", CLIP)
     write(clips / "animals/broken_thing.svg", "<svg")
@@ -62,9 +60,6 @@ def test_every_kind_of_package_is_read(cache: Path) -> None:
     assert found == {
         "plain/1f34e.svg": ("red apple", ("fruit",)),
         "coded/red-apple.svg": ("red apple", ("fruit",)),
-        "uncoded/red-apple.svg": ("red apple", ("fruit",)),
-        "game-icons/red-apple.svg": ("red apple", ()),
-        "game-icons/sea-turtle.svg": ("sea turtle", ()),
         "openclipart/farfalla_ann_oth_01.svg": ("farfalla", ("butterfly", "insect")),
         "openclipart/broken_thing.svg": ("broken thing", ()),
     }

@@ -9,7 +9,7 @@ from service.models.projector.apply import IMAGE_DIM, TEXT_DIM, TextProjector, u
 from service.models.projector.crossval import cross_validate, log_loss, share_names
 from service.models.projector.fit import Floats, Gallery, Settings, fit_regression, gather, noise, sharpen
 
-SETTINGS = Settings(gamma=0.5, ridge=1e-3, landmarks=400, noise_ridge=1.0)
+SETTINGS = Settings(gamma=0.5, ridge=1e-3, max_names=200, noise_ridge=1.0)
 STYLES = ("fluent-3d", "noto", "clips")
 
 
@@ -30,7 +30,8 @@ def made_up_gallery(names: int) -> tuple[Gallery, dict[str, Floats]]:
     texts = texts_in_a_plane(names, 7)
     words = [f"thing {number}" for number in range(names)]
     rng = np.random.default_rng(8)
-    shown = [known_map(texts) + rng.normal(0, 0.05, IMAGE_DIM) + rng.normal(0, 0.01, (names, IMAGE_DIM)) for _ in STYLES]
+    offsets = rng.normal(0, 0.05, (len(STYLES), IMAGE_DIM))
+    shown = [known_map(texts) + offset + rng.normal(0, 0.01, (names, IMAGE_DIM)) for offset in offsets]
     drawn = Gallery(
         tuple(words * len(STYLES)),
         ((),) * names * len(STYLES),
@@ -40,7 +41,7 @@ def made_up_gallery(names: int) -> tuple[Gallery, dict[str, Floats]]:
     return drawn, dict(zip(words, texts, strict=True))
 
 
-def fitted(names: int = 300) -> TextProjector:
+def fitted(names: int = 200) -> TextProjector:
     drawn, texts = made_up_gallery(names)
     return fit_regression(gather(drawn, texts, SETTINGS), drawn.image_mean, SETTINGS)
 
@@ -55,9 +56,9 @@ def test_the_fit_is_deterministic() -> None:
     np.testing.assert_array_equal(fitted(60).coefficients, fitted(60).coefficients)
 
 
-def test_fewer_landmarks_than_names_are_kept() -> None:
+def test_no_more_names_are_kept_than_allowed() -> None:
     drawn, texts = made_up_gallery(60)
-    few = Settings(gamma=0.5, ridge=1e-3, landmarks=25)
+    few = Settings(gamma=0.5, ridge=1e-3, max_names=25)
     assert fit_regression(gather(drawn, texts, few), drawn.image_mean, few).landmarks.shape == (25, TEXT_DIM)
 
 

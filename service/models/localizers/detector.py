@@ -12,7 +12,7 @@ from service.recognition.boxes import Box, Detection, clipped
 
 MOST_DETECTIONS = 100
 LEAST_SCORE = 0.05  # boxes below it are noise to every caller
-KEPT_PROMPT_SETS = 4096
+KEPT_PROMPT_SETS = 256  # GroundingDINO's longest takes 0.8 MB
 
 Features = TypeVar("Features")
 DEFAULT_PROMPTS = ("object",)
