@@ -50,13 +50,16 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(root / "_iconify-json_coded-1/data/package/chars.json", json.dumps({"1f34e": "red-apple", "1f422": "gone"}))
     clips = root / "clips-1/data/usr/share/openclipart/svg"
     write(clips / "animals/bugs/farfalla_ann_oth_01.svg", CLIP)
+    write(clips / "food/farfalla_ann_oth_01.svg", CLIP)
     write(clips / "animals/broken_thing.svg", "<svg")
     write(clips / "special/gradients/blue.svg", SVG)
     return tmp_path
 
 
 def test_every_kind_of_package_is_read(cache: Path) -> None:
-    found = {drawing.key: (drawing.name, drawing.tags) for drawing in drawings(cache, lambda line: None)}
+    listed = [(drawing.key, (drawing.name, drawing.tags)) for drawing in drawings(cache, lambda line: None)]
+    found = dict(listed)
+    assert len(found) == len(listed)
     assert found == {
         "plain/1f34e.svg": ("red apple", ("fruit",)),
         "coded/red-apple.svg": ("red apple", ("fruit",)),
