@@ -14,7 +14,7 @@ from service.errors import InvalidFields, SettingsError
 from service.images import ImageLimits
 from service.models.catalog import PROFILES, Kind, Model, find_model
 from service.models.factory import load_encoder, load_localizer
-from service.models.hardware import Hardware, choose_hardware
+from service.models.hardware import Hardware, choose_hardware, one_blas_thread
 from service.models.weights import Progress, WeightsStore
 from service.recognizer import Limits, Options, Recognizer
 from service.settings import Settings
@@ -65,6 +65,7 @@ def load_engine(settings: Settings, progress: Progress | None = None) -> Engine:
         SettingsError, WeightsError.
     """
     localizer_row, encoder_row = chosen_models(settings)
+    one_blas_thread()
     hardware = choose_hardware(settings.device, settings.dtype, settings.threads)
     log.info("loading models", extra={"device": str(hardware), "models": [localizer_row.name, encoder_row.name]})
     store = weights_store(settings, progress)

@@ -8,10 +8,12 @@ import pytest
 from PIL import Image
 
 from service.models.catalog import MODELS
+from service.models.hardware import one_blas_thread
 from service.models.weights import WeightsStore
 
 hypothesis.settings.register_profile("shared-machine", deadline=None)  # a busy neighbour is no bug
 hypothesis.settings.load_profile("shared-machine")
+one_blas_thread()  # as the service does
 MODELS_CACHE = Path(__file__).parents[1] / "models_cache"
 
 

@@ -93,14 +93,14 @@ def build_projector(
     """Make the embedded profile's text projector anew from openly licensed drawings (extra `projector`)."""
     from service.engine import weights_store
     from service.models.catalog import MODELS
-    from service.models.projector import build as projector
+    from service.models.projector.build import build
     from service.settings import load_settings
 
     folder = weights_store(load_settings()).folder(MODELS["embedded"])
     console = Console()
-    projector.build(
+    build(
         cache,
-        out or Path(projector.__file__).parent,
+        out or Path(__file__).parents[1] / "models" / "projector",
         folds=folds,
         progress=console.print,
         image_encoder_onnx=folder / "clip_encoder.int8.onnx",

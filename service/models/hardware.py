@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
+from threadpoolctl import threadpool_limits
+
 from service.errors import SettingsError
 
 
@@ -33,10 +35,22 @@ def choose_hardware(device: str, dtype: str, threads: int | None) -> Hardware:
     on_gpu = has_gpu and device != "cpu"
     native = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else _cpu_computes_bfloat16()
     bfloat16 = native if dtype == "auto" else dtype == "bfloat16"
-    count = (
-        threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or os.cpu_count() or 1
-    )
-    return Hardware("cuda" if on_gpu else "cpu", bfloat16, count)
+    return Hardware("cuda" if on_gpu else "cpu", bfloat16, threads or usable_processors())
+
+
+def usable_processors() -> int:
+    """Processors that this process may run on, which can be fewer than the machine has; at least one."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def one_blas_thread() -> None:
+    """Numpy's products here are small. BLAS threads that wait for each other by spinning cost, on a busy machine, a
+    hundred times what they save."""
+    import numpy  # noqa: F401  only a library that is loaded can be limited
+
+    threadpool_limits(1, user_api="blas")
 
 
 def _cpu_computes_bfloat16() -> bool:

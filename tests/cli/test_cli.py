@@ -4,14 +4,13 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from running import RunningService, running  # type: ignore[import-not-found]
+from running import RunningService  # type: ignore[import-not-found]
 from typer.testing import CliRunner
 
 from service.cli.main import app
@@ -107,14 +106,6 @@ def test_verify_finds_a_changed_file(tmp_path: Path, models_cache: Path, monkeyp
     result = CliRunner().invoke(app, ["models", "verify", "u2netp"])
     assert result.exit_code == 1
     assert "mismatch" in result.stdout
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, models_cache: Path) -> Iterator[RunningService]:
-    folder = tmp_path_factory.mktemp("server")
-    with running(folder / "log", data_dir=str(folder), models_cache=str(models_cache), offline="1") as service:
-        yield service
-        assert service.stop() == 0  # an orderly end
 
 
 def test_datasets_are_added_listed_shown_and_deleted(server: RunningService, tmp_path: Path) -> None:

@@ -42,12 +42,12 @@ def test_vectors_are_unit_and_float32(committed: TextProjector) -> None:
     np.testing.assert_allclose(np.linalg.norm(projected, axis=1), 1.0, atol=1e-5)
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 128, 129, 500])
+@pytest.mark.parametrize("chunk", [1, 7, 128, 129])
 def test_a_name_has_the_same_vector_in_any_chunk(committed: TextProjector, chunk: int) -> None:
-    texts = random_units(500, TEXT_DIM, 3)
+    texts = random_units(max(8, 2 * chunk), TEXT_DIM, 3)
     whole = committed.project(texts)
-    pieces = np.concatenate([committed.project(texts[start : start + chunk]) for start in range(0, 500, chunk)])
-    np.testing.assert_array_equal(pieces, whole)
+    pieces = [committed.project(texts[start : start + chunk]) for start in range(0, len(texts), chunk)]
+    np.testing.assert_array_equal(np.concatenate(pieces), whole)
     np.testing.assert_array_equal(committed.project(texts[::-1]), whole[::-1])
 
 
