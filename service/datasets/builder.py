@@ -17,7 +17,7 @@ from service.datasets.store import DatasetStore
 from service.errors import ServiceError
 
 Floats = NDArray[np.float32]
-LEASE_S = 20.0
+LEASE_S = 10.0
 log = logging.getLogger(__name__)
 
 
