@@ -39,20 +39,20 @@ class LocalRecognizer:
         configure_logging("warning", "text")
         settings = load_settings(profile=profile)
         with download_bars() as progress:
-            self._recognizer = load_engine(settings, progress).recognizer
+            self.recognizer = load_engine(settings, progress).recognizer
 
     def recognize(self, images: Sequence[bytes], spec: "DatasetSpec", options: "Options") -> "list[Recognition]":
         from service.datasets.prototypes import unsaved_dataset
         from service.errors import FieldProblem, InvalidFields
 
         try:
-            self._recognizer.localizer.check_prompts(spec.prompt_set)
+            self.recognizer.localizer.check_prompts(spec.prompt_set)
         except ValueError as error:
             raise InvalidFields(FieldProblem("look_for", str(error))) from None
-        dataset = unsaved_dataset(spec, self._recognizer.encoder.embed_texts)
+        dataset = unsaved_dataset(spec, self.recognizer.encoder.embed_texts)
 
         async def all_of_them() -> "list[Recognition]":
-            return [await self._recognizer.recognize(image, dataset, options) for image in images]
+            return [await self.recognizer.recognize(image, dataset, options) for image in images]
 
         return asyncio.run(all_of_them())
 
@@ -61,8 +61,8 @@ class LocalRecognizer:
         from service.api.wire import recognition_out
         from service.datasets.fingerprints import version_of
 
-        models = (self._recognizer.localizer, self._recognizer.encoder)
+        models = (self.recognizer.localizer, self.recognizer.encoder)
         return recognition_out(answer, "unsaved", version_of(spec), models, uuid.uuid4().hex)
 
     def close(self) -> None:
-        self._recognizer.close()
+        self.recognizer.close()

@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from service.cli import classify, datasets, demo, models, serve
+from service.cli import classify, datasets, demo, evaluate, models, serve
 from service.errors import ServiceError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("classify")(classify.classify)
 app.command("demo")(demo.demo)
+app.command("evaluate")(evaluate.evaluate)
 app.add_typer(datasets.app, name="datasets", help="The datasets of a running service.")
 app.add_typer(models.app, name="models", help="Model weights: list, pull, verify.")
 

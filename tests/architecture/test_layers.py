@@ -15,7 +15,7 @@ LAYERS = (
     ("service.datasets",),
     ("service.recognizer",),
     ("service.engine",),
-    ("service.api",),
+    ("service.api", "service.evaluation"),
     ("service.app",),
     ("service.cli",),
     ("service.__main__",),

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from service.models.projector import apply
-from service.models.projector.apply import IMAGE_DIM, TEXT_DIM, ProjectorFileError, TextProjector, unit_rows
+from service.models.projector.apply import IMAGE_DIM, TEXT_DIM, ProjectorFileError, TextProjector
 
 COMMITTED = Path(apply.__file__).with_name("text_projector.safetensors")
+from service.recognition.scoring import unit
 
 
 def random_units(rows: int, width: int, seed: int) -> apply.Floats:
-    return unit_rows(np.random.default_rng(seed).normal(size=(rows, width)).astype(np.float32))
+    return unit(np.random.default_rng(seed).normal(size=(rows, width)).astype(np.float32))
 
 
 def small_projector() -> TextProjector:

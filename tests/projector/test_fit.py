@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.models.projector.apply import IMAGE_DIM, TEXT_DIM, TextProjector, unit_rows
+from service.models.projector.apply import IMAGE_DIM, TEXT_DIM, TextProjector
 from service.models.projector.crossval import cross_validate, log_loss, share_names
 from service.models.projector.fit import Floats, Gallery, Settings, fit_regression, gather, noise, sharpen
 
 SETTINGS = Settings(gamma=0.5, ridge=1e-3, max_names=200, noise_ridge=1.0)
 STYLES = ("fluent-3d", "noto", "clips")
+from service.recognition.scoring import unit
 
 
 def texts_in_a_plane(rows: int, seed: int) -> Floats:
     """Unit texts that vary in six directions only, so that a few hundred of them determine a map."""
     rng = np.random.default_rng(seed)
     frame = np.linalg.qr(np.random.default_rng(99).normal(size=(TEXT_DIM, 6)))[0]
-    return unit_rows((rng.normal(size=(rows, 6)) @ frame.T).astype(np.float32))
+    return unit((rng.normal(size=(rows, 6)) @ frame.T).astype(np.float32))
 
 
 def known_map(texts: Floats) -> Floats:
@@ -36,7 +37,7 @@ def made_up_gallery(names: int) -> tuple[Gallery, dict[str, Floats]]:
         tuple(words * len(STYLES)),
         ((),) * names * len(STYLES),
         tuple(style for style in STYLES for _ in words),
-        unit_rows(np.concatenate(shown).astype(np.float32)),
+        unit(np.concatenate(shown).astype(np.float32)),
     )
     return drawn, dict(zip(words, texts, strict=True))
 
@@ -79,7 +80,7 @@ def test_sharpening_turns_away_from_noise() -> None:
     loud = np.zeros(IMAGE_DIM, np.float32)
     loud[0] = 1.0
     swing = np.random.default_rng(5).normal(0, 2, (len(drawn.names), 1)).astype(np.float32)
-    noisy = Gallery(drawn.names, drawn.tags, drawn.styles, unit_rows(drawn.embeddings + swing * loud))
+    noisy = Gallery(drawn.names, drawn.tags, drawn.styles, unit(drawn.embeddings + swing * loud))
     plain = fit_regression(gather(noisy, texts, SETTINGS), noisy.image_mean, SETTINGS)
     predicted = plain.project(np.stack([texts[name] for name in noisy.names]))
     sharp = sharpen(plain, noise(noisy, predicted, noisy.image_mean), 30.0, SETTINGS)

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from service.recognition.scoring import class_logits, softmax, unit
+
 Floats = npt.NDArray[np.float32]
 TEXT_DIM, IMAGE_DIM = 384, 512
 TEXT_POLICY = "{}"
@@ -63,7 +65,7 @@ class TextProjector:
             mean = tensors["image_mean"]
         except (OSError, SafetensorError, KeyError, ValueError, IndexError) as error:
             raise ProjectorFileError(f"{path} is not a readable text projector: {error}") from error
-        return cls(unit_rows(landmarks), coefficients, mean, gamma, logit_scale)
+        return cls(unit(landmarks), coefficients, mean, gamma, logit_scale)
 
     def save(self, path: Path) -> None:
         """Write the projector: landmarks in 4 bits a number, coefficients in 8, each row with its own step (scale).
@@ -98,25 +100,15 @@ class TextProjector:
             block[: len(rows)] = rows
             kernel = gaussian_kernel(block, self.landmarks, self.gamma)
             projected[start : start + _BLOCK] = (kernel @ self.coefficients)[: len(rows)]
-        return unit_rows(projected)
+        return unit(projected)
 
     def centre_images(self, image_embeddings: npt.ArrayLike) -> Floats:
         """Image embeddings [N, 512] of any length -> unit vectors [N, 512] that projected texts are compared with."""
-        return unit_rows(unit_rows(np.asarray(image_embeddings, dtype=np.float32)) - self.image_mean)
+        return unit(unit(np.asarray(image_embeddings, dtype=np.float32)) - self.image_mean)
 
     def probabilities(self, image_embeddings: npt.ArrayLike, class_vectors: Floats) -> Floats:
         """Softmax [N, C] over classes, from image embeddings [N, 512] and projected class vectors [C, 512]."""
-        logits = self.logit_scale * self.centre_images(image_embeddings) @ class_vectors.T
-        exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares: Floats = exponents / exponents.sum(axis=1, keepdims=True)
-        return shares
-
-
-def unit_rows(rows: Floats) -> Floats:
-    """Rows [N, D] divided by their length; a zero row stays zero."""
-    lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    units: Floats = (rows / lengths).astype(np.float32)
-    return units
+        return softmax(class_logits(self.centre_images(image_embeddings), class_vectors, self.logit_scale))
 
 
 def gaussian_kernel(left: Floats, right: Floats, gamma: float) -> Floats:
@@ -130,7 +122,7 @@ def coded(landmarks: Floats) -> Floats:
 
     A fit on coded landmarks makes up for the coarse numbers, so they cost next to nothing.
     """
-    return unit_rows(_rows(*_levels(landmarks, 7)))
+    return unit(_rows(*_levels(landmarks, 7)))
 
 
 def _levels(rows: Floats, highest: int) -> tuple[npt.NDArray[np.int8], Floats]:

@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from service.models.encoders.minilm import MiniLm
+from service.models.hardware import usable_processors
 from service.models.projector.apply import TextProjector
 from service.models.projector.card import write_card
 from service.models.projector.crossval import CrossValidation, cross_validate
 from service.models.projector.drawings import Drawing, drawings
-from service.models.projector.embed import ImageTower, NameEncoder, embed_drawings
+from service.models.projector.embed import ImageTower, embed_drawings
 from service.models.projector.fit import Settings, fit_regression, gallery, gather, sharpen
 
 Floats = npt.NDArray[np.float32]
@@ -55,7 +57,7 @@ def build(
     """
     chosen = settings or Settings()
     pictures = list(drawings(cache_dir, progress))
-    tower = ImageTower(image_encoder_onnx)
+    tower = ImageTower(image_encoder_onnx, usable_processors())
     embedded = embed_drawings(pictures, tower, cache_dir, progress)
     text_embeddings = embed_names(pictures, minilm_dir, cache_dir, progress)
     drawn = gallery(pictures, embedded)
@@ -80,7 +82,7 @@ def embed_names(
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         with partial.open("wb") as file:
-            np.save(file, NameEncoder(minilm_dir).embed(words))
+            np.save(file, MiniLm(minilm_dir).embed(words))
         partial.rename(path)
     return dict(zip(words, np.load(path, allow_pickle=False), strict=True))
 

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from service.models.projector.crossval import JUDGE, CrossValidation
-from service.models.projector.evaluate import Accuracy
 from service.models.projector.fit import Settings
 from service.models.projector.packages import PACKAGES
 
@@ -67,19 +66,14 @@ def write_card(
     path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
 
 
-def add_measurements(path: Path, measured: Mapping[str, Accuracy]) -> None:
-    """Put the devset's figures (`evaluate.evaluate_devset`) at the end of a card, in place of any there already."""
+def add_measurements(path: Path, table: str) -> None:
+    """Put a Markdown table of figures on photographs at the end of a card, in place of any there already."""
     card = path.read_text(encoding="utf-8").split(_MEASURED)[0].rstrip()
-    head = "| part | pictures | classes | full | fg | fused | mean confidence |\n|---|---|---|---|---|---|---|"
-    rows = [
-        f"| {part} | {a.pictures} | {a.classes} | {a.full:.3f} | {a.fg:.3f} | {a.fused:.3f} | {a.mean_confidence:.2f} |"
-        for part, a in measured.items()
-    ]
     note = (
         "Development pictures: no fit saw them, but the shrinkage and the list of packages were settled with an eye on "
         "them too, so expect less elsewhere. The sets are small: 4 points either way are noise."
     )
-    path.write_text("\n".join([card, "", _MEASURED, note, "", head, *rows]) + "\n", encoding="utf-8")
+    path.write_text("\n".join([card, "", _MEASURED, note, "", table]) + "\n", encoding="utf-8")
 
 
 def _data(drawings_by_style: Mapping[str, int]) -> str:

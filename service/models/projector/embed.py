@@ -1,4 +1,4 @@
-"""Embeddings of drawings (CLIP image tower) and of names (MiniLM), kept on disk so that a rerun resumes.
+"""Embeddings of drawings, kept on disk so that a rerun resumes.
 
 Drawings are seen on plain white. Made-up coloured scenes behind them were tried: accuracy stayed where it was, at twice
 the time.
@@ -10,18 +10,16 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from service.models.encoders.clip_onnx import SIDE_PX, ClipImageTower
 from service.models.projector.drawings import Drawing
 
 Floats = npt.NDArray[np.float32]
-CLIP_MEAN = np.array([0.48145466, 0.4578275, 0.40821073], dtype=np.float32)
-CLIP_STD = np.array([0.26862954, 0.26130258, 0.27577711], dtype=np.float32)
-_SIDE_PX = 224
 _SHARE = 0.92  # of the canvas taken by a drawing
 _SHARD = 200
 
@@ -33,50 +31,15 @@ class Tower(Protocol):
 
 
 class ImageTower:
-    """CLIP's image tower in ONNX: RGB pictures -> unit vectors. One picture a run: the int8 graph scales its numbers
-    by the whole batch, so a picture's vector would otherwise depend on its neighbours."""
+    """The embedded encoder's own image tower, one picture at a time."""
 
-    def __init__(self, onnx_path: Path, threads: int = 2) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the machine is shared
-        self._session: Any = onnxruntime.InferenceSession(str(onnx_path), options, providers=["CPUExecutionProvider"])
+    def __init__(self, onnx_path: Path, threads: int) -> None:
+        self._tower = ClipImageTower(onnx_path, threads)
 
     def embed(self, picture: Image.Image) -> Floats:
-        """Unit image embedding [512] of a picture squashed to 224x224 (bicubic)."""
-        squashed = picture.convert("RGB").resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BICUBIC)
-        pixels = (np.asarray(squashed, dtype=np.float32) / 255.0 - CLIP_MEAN) / CLIP_STD
-        (vectors,) = self._session.run(["image_embeds"], {"pixel_values": pixels.transpose(2, 0, 1)[None]})
-        vector: Floats = vectors[0] / np.linalg.norm(vectors[0])
-        return vector.astype(np.float32)
-
-
-class NameEncoder:
-    """MiniLM sentence embeddings: mean pooling over tokens, L2-normalised."""
-
-    def __init__(self, model_dir: Path) -> None:
-        from transformers import AutoModel, AutoTokenizer
-
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(str(model_dir), local_files_only=True)
-        self._model: Any = AutoModel.from_pretrained(str(model_dir), local_files_only=True).eval()
-
-    def embed(self, texts: Sequence[str], batch: int = 64) -> Floats:
-        """Unit text embeddings [N, 384], in the order of `texts`."""
-        import torch
-
-        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-        vectors = np.zeros((len(texts), 384), dtype=np.float32)
-        for start in range(0, len(order), batch):
-            chosen = order[start : start + batch]
-            words = self._tokenizer([texts[i] for i in chosen], padding=True, truncation=True, return_tensors="pt")
-            with torch.inference_mode():
-                tokens = self._model(**words).last_hidden_state
-            mask = words["attention_mask"].unsqueeze(-1).to(tokens.dtype)
-            pooled = (tokens * mask).sum(1) / mask.sum(1)
-            vectors[chosen] = torch.nn.functional.normalize(pooled, dim=1).numpy()
-        return vectors
+        """Unit image embedding [512]."""
+        vector: Floats = self._tower.embed(self._tower.preprocess(np.asarray(picture.convert("RGB")))[None])[0]
+        return vector
 
 
 def render(drawing: Drawing) -> Image.Image:
@@ -84,21 +47,21 @@ def render(drawing: Drawing) -> Image.Image:
     if drawing.path.suffix == ".svg":
         import resvg_py
 
-        png = resvg_py.svg_to_bytes(svg_path=str(drawing.path), width=2 * _SIDE_PX, dpi=96.0, skip_system_fonts=True)
+        png = resvg_py.svg_to_bytes(svg_path=str(drawing.path), width=2 * SIDE_PX, dpi=96.0, skip_system_fonts=True)
         picture = Image.open(io.BytesIO(bytes(png))).convert("RGBA")
     else:
         picture = Image.open(drawing.path).convert("RGBA")
     picture = picture.crop(picture.getchannel("A").getbbox())
-    scale = _SIDE_PX / max(picture.size)
+    scale = SIDE_PX / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def on_white(picture: Image.Image) -> Image.Image:
     """An RGBA drawing of at most 224x224 in the middle of a white 224x224 canvas, with a little margin."""
-    canvas = Image.new("RGB", (_SIDE_PX, _SIDE_PX), (255, 255, 255))
+    canvas = Image.new("RGB", (SIDE_PX, SIDE_PX), (255, 255, 255))
     drawn = picture.resize((max(1, int(picture.width * _SHARE)), max(1, int(picture.height * _SHARE))))
-    canvas.paste(drawn, ((_SIDE_PX - drawn.width) // 2, (_SIDE_PX - drawn.height) // 2), drawn)
+    canvas.paste(drawn, ((SIDE_PX - drawn.width) // 2, (SIDE_PX - drawn.height) // 2), drawn)
     return canvas
 
 

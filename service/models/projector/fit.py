@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from service.models.projector.apply import TextProjector, coded, gaussian_kernel, unit_rows
+from service.models.projector.apply import TextProjector, coded, gaussian_kernel
 from service.models.projector.drawings import Drawing
+from service.recognition.scoring import unit
 
 Floats = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
@@ -141,7 +142,7 @@ def fit_regression(named: Named, image_mean: Floats, settings: Settings) -> Text
 
 def noise(drawn: Gallery, predicted: Floats, image_mean: Floats) -> Matrix:
     """Second moment [512, 512] of what predictions [D, 512] leave of the drawings' centred embeddings."""
-    centred = unit_rows(drawn.embeddings - image_mean).astype(np.float64)
+    centred = unit(drawn.embeddings - image_mean).astype(np.float64)
     explained = float((centred * predicted).sum() / (predicted * predicted).sum())
     residuals = centred - explained * predicted
     moment: Matrix = residuals.T @ residuals / len(residuals)
