@@ -9,9 +9,9 @@ import pytest
 
 from service.models.projector import apply
 from service.models.projector.apply import IMAGE_DIM, TEXT_DIM, ProjectorFileError, TextProjector
+from service.recognition.scoring import unit
 
 COMMITTED = Path(apply.__file__).with_name("text_projector.safetensors")
-from service.recognition.scoring import unit
 
 
 def random_units(rows: int, width: int, seed: int) -> apply.Floats:

@@ -8,10 +8,10 @@ import pytest
 from service.models.projector.apply import IMAGE_DIM, TEXT_DIM, TextProjector
 from service.models.projector.crossval import cross_validate, log_loss, share_names
 from service.models.projector.fit import Floats, Gallery, Settings, fit_regression, gather, noise, sharpen
+from service.recognition.scoring import unit
 
 SETTINGS = Settings(gamma=0.5, ridge=1e-3, max_names=200, noise_ridge=1.0)
 STYLES = ("fluent-3d", "noto", "clips")
-from service.recognition.scoring import unit
 
 
 def texts_in_a_plane(rows: int, seed: int) -> Floats:
