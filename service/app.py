@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -55,7 +56,7 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
     """The application; it listens at once and is ready when loading is done. `on_failure` is called if that fails."""
     state = State(settings)
 
-    def loading_ended(task: asyncio.Task[Parts]) -> None:
+    def loading_ended(task: asyncio.Future[Parts]) -> None:
         error = task.exception()
         if error is None:
             state.parts = task.result()
@@ -67,11 +68,10 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        loading = asyncio.create_task(asyncio.to_thread(load_parts, settings))
-        loading.add_done_callback(loading_ended)
+        loader = ThreadPoolExecutor(1, thread_name_prefix="loader")  # its own: the loop's end does not wait for it
+        asyncio.get_running_loop().run_in_executor(loader, load_parts, settings).add_done_callback(loading_ended)
         yield
         state.draining = True
-        await state.loaded.wait()
         if state.parts is not None:
             await asyncio.to_thread(state.parts.close)
 

@@ -1,5 +1,6 @@
 """`l2r2 serve`: the HTTP service in this process."""
 
+import os
 import signal
 import sys
 from typing import Annotated
@@ -41,5 +42,8 @@ def serve(
         # uvicorn raises the signal once more after its orderly end, which would end the process by it: exit 0 is due.
         signal.signal(stopping, lambda *_: None)
     server.run()
+    if not app.state.service.loaded.is_set():
+        # Stopped while it loaded, perhaps gigabytes: nothing was accepted, and what is half downloaded is resumed.
+        os._exit(0)
     if app.state.service.failure is not None or not server.started:
         sys.exit(1)
