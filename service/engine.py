@@ -12,8 +12,9 @@ from service.datasets.prototypes import unsaved_dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
 from service.errors import InvalidFields, SettingsError
 from service.images import ImageLimits
-from service.models.catalog import PROFILES, Kind, Model, find_model
+from service.models.catalog import PROFILES, Kind, Model
 from service.models.factory import load_encoder, load_localizer
+from service.models.find import find_model
 from service.models.hardware import Hardware, choose_hardware, one_blas_thread
 from service.models.weights import Progress, WeightsStore
 from service.recognizer import Limits, Options, Recognizer

@@ -4,7 +4,6 @@ Digests stand here only for files of fixed package versions. A hub repository's 
 the first pull; the weights store records them then.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from service.errors import FieldProblem, InvalidFields
-
 Kind = Literal["localizer", "encoder"]
 Family = Literal["u2net", "grounding_dino", "owlv2", "none", "embedded_clip", "open_clip"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+REPO_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def safe_name(name: str) -> str:
@@ -61,7 +58,7 @@ class HubSource:
     include: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if not _REPO.fullmatch(self.repo) or not self.include:
+        if not REPO_NAME.fullmatch(self.repo) or not self.include:
             raise ValueError(f"a hub source needs owner/name and patterns, not {self.repo!r} {self.include!r}")
 
 
@@ -99,7 +96,7 @@ def _wheel_model(name: str, kind: Kind, family: Family, licence: str, note: str,
     return Model(name, kind, family, WheelSource(files), licence, sum(file.size_bytes for file in files), note)
 
 
-def _hub_model(name: str, kind: Kind, family: Family, repo: str, licence: str, note: str) -> Model:
+def hub_model(name: str, kind: Kind, family: Family, repo: str, licence: str, note: str) -> Model:
     return Model(name, kind, family, HubSource(repo, _INCLUDE[family]), licence, None, note)
 
 
@@ -134,21 +131,21 @@ _MINILM = (
 
 _ROWS = (
     _wheel_model("u2netp", "localizer", "u2net", "Apache-2.0", "salient object, no prompt; CPU", _U2NETP_ONNX),
-    _hub_model("grounding-dino-tiny", "localizer", "grounding_dino", "IDEA-Research/grounding-dino-tiny", "Apache-2.0",
+    hub_model("grounding-dino-tiny", "localizer", "grounding_dino", "IDEA-Research/grounding-dino-tiny", "Apache-2.0",
                "finds what a prompt names"),
-    _hub_model("grounding-dino-base", "localizer", "grounding_dino", "IDEA-Research/grounding-dino-base", "Apache-2.0",
+    hub_model("grounding-dino-base", "localizer", "grounding_dino", "IDEA-Research/grounding-dino-base", "Apache-2.0",
                "finds what a prompt names; larger and slower"),
-    _hub_model("owlv2-base", "localizer", "owlv2", "google/owlv2-base-patch16-ensemble", "Apache-2.0",
+    hub_model("owlv2-base", "localizer", "owlv2", "google/owlv2-base-patch16-ensemble", "Apache-2.0",
                "scenes of many objects; works without a prompt"),
     Model("none", "localizer", "none", None, "", 0, "no boxes: the full picture alone"),
     _wheel_model("embedded", "encoder", "embedded_clip", "MIT AND Apache-2.0",
                  "CLIP ViT-B/16 int8 with MiniLM as text encoder; CPU", _CLIP_IMAGE_ONNX, *_MINILM),
-    _hub_model("siglip2-so400m", "encoder", "open_clip", "timm/ViT-SO400M-16-SigLIP2-256", "Apache-2.0",
+    hub_model("siglip2-so400m", "encoder", "open_clip", "timm/ViT-SO400M-16-SigLIP2-256", "Apache-2.0",
                "SigLIP2 SO400M/16-256; a GPU is wanted"),
-    _hub_model("bioclip", "encoder", "open_clip", "imageomics/bioclip", "MIT", "species; ViT-B/16"),
-    _hub_model("bioclip-2", "encoder", "open_clip", "imageomics/bioclip-2", "MIT", "species; ViT-L/14"),
-    _hub_model("clip-b", "encoder", "open_clip", "timm/vit_base_patch32_clip_224.openai", "MIT", "OpenAI CLIP B/32"),
-    _hub_model("clip-l", "encoder", "open_clip", "timm/vit_large_patch14_clip_224.openai", "MIT", "OpenAI CLIP L/14"),
+    hub_model("bioclip", "encoder", "open_clip", "imageomics/bioclip", "MIT", "species; ViT-B/16"),
+    hub_model("bioclip-2", "encoder", "open_clip", "imageomics/bioclip-2", "MIT", "species; ViT-L/14"),
+    hub_model("clip-b", "encoder", "open_clip", "timm/vit_base_patch32_clip_224.openai", "MIT", "OpenAI CLIP B/32"),
+    hub_model("clip-l", "encoder", "open_clip", "timm/vit_large_patch14_clip_224.openai", "MIT", "OpenAI CLIP L/14"),
 )  # fmt: skip
 MODELS: Mapping[str, Model] = MappingProxyType({row.name: row for row in _ROWS})
 
@@ -161,39 +158,3 @@ _PROFILES = (
     Profile("clip-l", "grounding-dino-tiny", "clip-l", "OpenAI CLIP L/14"),
 )
 PROFILES: Mapping[str, Profile] = MappingProxyType({row.name: row for row in _PROFILES})
-
-
-def find_model(name: str, kind: Kind) -> Model:
-    """The row of that name, or a row for a local folder if `name` is the path of one.
-
-    `name` must come from the settings: a stranger's request may not name folders of this machine.
-    Raises: InvalidFields, for no such model of that kind (the known names are listed) or a folder of unknown content.
-    """
-    model = MODELS.get(name)
-    if model is not None and model.kind == kind:
-        return model
-    folder = Path(name)
-    if model is None and name and folder.is_dir():
-        return _folder_model(folder, kind)
-    known = tuple(row.name for row in MODELS.values() if row.kind == kind)
-    detail = f"there is no {kind} {name!r}; known: {', '.join(known)}, or the path of a local folder"
-    raise InvalidFields(FieldProblem(kind, detail, known))
-
-
-def _folder_model(folder: Path, kind: Kind) -> Model:
-    family, needed = _detector_family(folder / "config.json"), "a config.json with model_type grounding-dino or owlv2"
-    if kind == "encoder":
-        family = "open_clip" if (folder / "open_clip_config.json").is_file() else None
-        needed = "an open_clip_config.json"
-    if family is None:
-        raise InvalidFields(FieldProblem(kind, f"the folder {folder} is no {kind}: it needs {needed}"))
-    return Model(str(folder), kind, family, FolderSource(folder.resolve()), "as its folder says", None, "local folder")
-
-
-def _detector_family(config: Path) -> Family | None:
-    try:
-        fields = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    by_model_type: Mapping[str, Family] = {"grounding-dino": "grounding_dino", "owlv2": "owlv2"}
-    return by_model_type.get(str(fields.get("model_type"))) if isinstance(fields, dict) else None

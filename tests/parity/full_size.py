@@ -31,8 +31,8 @@ from transformers import (
 
 from service.datasets.prototypes import unsaved_dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
-from service.models.catalog import find_model
 from service.models.factory import load_encoder, load_localizer
+from service.models.find import find_model
 from service.models.hardware import choose_hardware
 from service.models.weights import WeightsStore
 from service.recognizer import Limits, Options, Recognizer

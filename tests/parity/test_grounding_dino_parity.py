@@ -17,8 +17,8 @@ from tiny_hardware import FLOAT32
 from tiny_tokenizers import WORDS
 from transformers import AutoProcessor, BertModel, GroundingDinoForObjectDetection, pipeline
 
-from service.models.catalog import find_model
 from service.models.factory import load_localizer
+from service.models.find import find_model
 from service.models.localizers.detector import LEAST_SCORE
 from service.models.localizers.grounding_dino import GroundingDino
 from service.models.ports import PromptSet

@@ -17,9 +17,9 @@ from tiny_open_clip import SIGLIP_LOGIT_SCALE
 from tokenizers import Tokenizer
 
 from service.errors import WeightsError
-from service.models.catalog import find_model
 from service.models.encoders.open_clip import TEXTS_AT_A_TIME, OpenClipEncoder
 from service.models.factory import load_encoder
+from service.models.find import find_model
 from service.models.weights import WeightsStore
 from service.recognition.views import padded_square
 

@@ -13,8 +13,8 @@ from PIL import Image
 from tiny_hardware import FLOAT32
 from transformers import AutoProcessor, Owlv2ForObjectDetection, pipeline
 
-from service.models.catalog import find_model
 from service.models.factory import load_localizer
+from service.models.find import find_model
 from service.models.localizers.detector import LEAST_SCORE
 from service.models.localizers.owlv2 import Owlv2
 from service.models.ports import PromptSet

@@ -18,9 +18,9 @@ from service.models.catalog import (
     Model,
     WheelFile,
     WheelSource,
-    find_model,
     safe_name,
 )
+from service.models.find import find_model
 
 
 def test_profiles_name_models_of_the_right_kind() -> None:
@@ -112,3 +112,17 @@ def test_rows_check_themselves() -> None:
         HubSource("name", ("*",))
     with pytest.raises(ValueError, match="folder's name"):
         Model("../x", "encoder", "open_clip", None, "", 0, "")
+
+
+def test_any_open_clip_repository_of_a_hub_is_an_encoder() -> None:
+    model = find_model("hf-hub:Some-Owner/Some_Model.v2", "encoder")
+    assert isinstance(model.source, HubSource)
+    assert (model.source.repo, model.family) == ("Some-Owner/Some_Model.v2", "open_clip")
+    assert "open_clip_config.json" in model.source.include
+    assert model.name == "some-owner--some-model.v2"
+
+
+@pytest.mark.parametrize("name", ["hf-hub:", "hf-hub:no-owner", "hf-hub:../../etc", "hf-hub:a/b/c"])
+def test_a_name_that_is_no_repository_is_refused(name: str) -> None:
+    with pytest.raises(InvalidFields, match="hf-hub:owner/name"):
+        find_model(name, "encoder")
