@@ -41,10 +41,10 @@ def load_parts(settings: Settings) -> Parts:
     registry = Registry(
         store,
         builds,
-        PrototypeBuilder(store, builds, text_encoder, settings.build_chunk_classes),
+        PrototypeBuilder(store, builds, text_encoder, settings.build_chunk_texts),
         text_encoder,
         engine.recognizer.localizer.check_prompts,
-        RegistryLimits(settings.max_classes, settings.background_build_classes, settings.prototypes_cache_mb * 2**20),
+        RegistryLimits(settings.max_classes, settings.background_build_texts, settings.prototypes_cache_mb * 2**20),
     )
     registry.start()
     warm_up(engine.recognizer)

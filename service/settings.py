@@ -59,11 +59,11 @@ class Settings(BaseSettings):
         description="Boxes scored below this are not used; by default the localizer's own threshold.",
     )
     box_margin: float = Field(0.0, ge=0, le=1, description="Widening of the box on every side, as a part of its size.")
-    background_build_classes: int = Field(
-        4000, ge=1, description="Lists longer than this are built in the background and answered with 202."
+    background_build_texts: int = Field(
+        4000, ge=1, description="Lists of more texts (classes x templates) are built in the background (202)."
     )
     prototypes_cache_mb: int = Field(1024, ge=1, description="Most memory that class prototypes take, in MiB.")
-    build_chunk_classes: int = Field(512, ge=1, le=65536, description="Classes embedded and saved at a time.")
+    build_chunk_texts: int = Field(512, ge=1, le=65536, description="Texts embedded and saved at a time.")
 
     queue_items: int = Field(256, ge=1, description="Most pictures waiting for a model before new ones are refused.")
     max_batch_size: int = Field(16, ge=1, le=1024, description="Most pictures in one model call.")

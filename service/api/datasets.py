@@ -94,9 +94,9 @@ def register(
 ) -> dict[str, Any]:
     """Register a class list. The same content again changes nothing; other content under the same name is refused."""
     spec = body.spec()
-    info, changed = parts_of(request).registry.register(body.name, spec, replace=False)
+    info, is_new = parts_of(request).registry.register(body.name, spec, replace=False)
     response.headers["Location"] = f"/datasets/{info.name}"
-    response.status_code = _status(info, changed, 201)
+    response.status_code = _status(info, is_new)
     return dataset_out(info, spec)
 
 
@@ -123,10 +123,9 @@ def replace(request: Request, response: Response, name: str, body: DatasetPut) -
     if body.name not in (None, name):
         raise InvalidFields(FieldProblem("name", f"must be {name!r}, as in the address, or be left out"))
     registry = parts_of(request).registry
-    is_new = name not in [info.name for info in registry.infos()]
     spec = body.spec()
-    info, changed = registry.register(name, spec, replace=True)
-    response.status_code = _status(info, changed, 201 if is_new else 200)
+    info, is_new = registry.register(name, spec, replace=True)
+    response.status_code = _status(info, is_new)
     return dataset_out(info, spec)
 
 
@@ -136,10 +135,10 @@ def delete(request: Request, name: str) -> None:
     parts_of(request).registry.delete(name)
 
 
-def _status(info: DatasetInfo, changed: bool, when_changed: int) -> int:
+def _status(info: DatasetInfo, is_new: bool | None) -> int:
     if info.status != "ready":
         return 202
-    return when_changed if changed else 200
+    return 201 if is_new else 200
 
 
 def _summary(info: DatasetInfo) -> dict[str, Any]:

@@ -53,28 +53,41 @@ class BuildStore:
             row = connection.execute(sa.select(*columns).where(_is(builds, key))).one_or_none()
         return BuildRow(**row._mapping) if row else None
 
-    def begin_build(self, key: BuildKey, class_count: int) -> None:
-        """Record a build that is to be done (a change of encoder, a lost build); nothing where there is one."""
+    def is_ready(self, key: BuildKey) -> bool:
+        row = self.build(key)
+        return row is not None and row.ready
+
+    def begin(self, key: BuildKey, class_count: int) -> None:
+        """Record a build that is to be done (a change of encoder, a lost build); a complete one is put to use."""
         with self._database.writing() as connection:
-            ensure_build(connection, key, class_count, None)
+            if ensure_build(connection, key, class_count, None):
+                promote(connection, key)
+
+    def forget_failure(self, key: BuildKey) -> None:
+        """Let a failed build be tried again."""
+        with self._database.writing() as connection:
+            connection.execute(builds.update().where(_is(builds, key)).values(failure=None))
 
     def claim(self, key: BuildKey, owner: str, lease_s: float) -> bool:
-        """Take the build for `lease_s` seconds; false where another process holds it or it is gone."""
+        """Take the build for `lease_s` seconds; false where another holds it, or it has failed or is gone."""
         now = time.time()
-        free = sa.or_(builds.c.lease_owner.is_(None), builds.c.lease_owner == owner, builds.c.lease_until < now)
-        values = {"lease_owner": owner, "lease_until": now + lease_s, "failure": None}
+        free = sa.and_(sa.or_(builds.c.lease_owner.is_(None), builds.c.lease_until < now), builds.c.failure.is_(None))
+        values = {"lease_owner": owner, "lease_until": now + lease_s}
         with self._database.writing() as connection:
             return bool(connection.execute(builds.update().where(_is(builds, key), free).values(**values)).rowcount)
 
-    def release(self, key: BuildKey, owner: str) -> None:
-        """Give up a lease before its time, so that another process may go on at once."""
+    def release(self, key: BuildKey, owner: str, failure: str | None = None) -> None:
+        """Give up a lease before its time, with the reason if the build cannot be done."""
         with self._database.writing() as connection:
             own = sa.and_(_is(builds, key), builds.c.lease_owner == owner)
-            connection.execute(builds.update().where(own).values(lease_owner=None, lease_until=0.0))
+            values = {"lease_owner": None, "lease_until": 0.0, "failure": failure}
+            connection.execute(builds.update().where(own).values(**values))
 
-    def chunk_starts(self, key: BuildKey) -> set[int]:
+    def chunk_sizes(self, key: BuildKey) -> dict[int, int]:
+        """The number of classes of each stored chunk, by its first class."""
         with self._database.reading() as connection:
-            return set(connection.scalars(sa.select(chunks.c.first_class).where(_is(chunks, key))))
+            rows = connection.execute(sa.select(chunks.c.first_class, chunks.c.class_count).where(_is(chunks, key)))
+            return {row.first_class: row.class_count for row in rows}
 
     def add_chunk(self, key: BuildKey, chunk: Chunk, owner: str, lease_s: float) -> bool:
         """Save a chunk, count it, renew the lease, and let the dataset answer when it was the last one.
@@ -89,13 +102,8 @@ class BuildStore:
             _insert_chunk(connection, key, chunk)
             row = connection.execute(sa.select(builds.c.class_count, builds.c.classes_done).where(own)).one()
             if row.classes_done >= row.class_count:
-                _promote(connection, key)
+                promote(connection, key)
         return True
-
-    def fail_build(self, key: BuildKey, failure: str) -> None:
-        with self._database.writing() as connection:
-            values = {"failure": failure, "lease_owner": None, "lease_until": 0.0}
-            connection.execute(builds.update().where(_is(builds, key)).values(**values))
 
     def prototypes(self, key: BuildKey) -> Floats | None:
         """`[L, D]`, or None while they are not complete."""
@@ -132,7 +140,8 @@ def _insert_chunk(connection: sa.Connection, key: BuildKey, chunk: Chunk) -> Non
     connection.execute(chunks.insert().values(class_count=len(chunk.vectors), vectors=vectors, **values))
 
 
-def _promote(connection: sa.Connection, key: BuildKey) -> None:
+def promote(connection: sa.Connection, key: BuildKey) -> None:
+    """Let datasets that waited for these prototypes answer with them."""
     same_texts = sa.select(versions.c.version).where(versions.c.texts_key == key.texts_key)
     values = {"current_version": datasets.c.pending_version, "pending_version": None, "updated_at": datetime.now(UTC)}
     connection.execute(datasets.update().where(datasets.c.pending_version.in_(same_texts)).values(**values))

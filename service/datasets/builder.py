@@ -1,23 +1,27 @@
 """Prototypes from class texts: small lists at once, long ones in the background, chunk by chunk and resumable."""
 
 import logging
-import queue
+import sys
 import threading
-import time
 import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.batching import Batcher, WorkerHealth
 from service.datasets.build_store import BuildKey, BuildStore, Chunk
 from service.datasets.prototypes import Embed, class_prototypes
 from service.datasets.spec import DatasetSpec
 from service.datasets.store import DatasetStore
-from service.errors import ServiceError
+from service.errors import DatabaseUnavailable, Overloaded
 
 Floats = NDArray[np.float32]
-LEASE_S = 10.0
+LEASE_S = 20.0
+LOOK_AGAIN_S = 0.5
+MOST_WAITING = 100_000
 log = logging.getLogger(__name__)
 
 
@@ -30,92 +34,103 @@ class TextEncoder:
     embed: Embed
 
 
-@dataclass(frozen=True)
-class Job:
-    key: BuildKey
-    version: str
-
-
 class PrototypeBuilder:
-    def __init__(self, store: DatasetStore, builds: BuildStore, encoder: TextEncoder, chunk_classes: int) -> None:
-        self._store, self._builds = store, builds
-        self._encoder, self._chunk_classes = encoder, chunk_classes
-        self._owner = uuid.uuid4().hex
-        self._one_at_a_time = threading.Lock()
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._queued: set[BuildKey] = set()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="prototype-builder", daemon=True)
+    """Builds belong to texts, not to datasets: whatever dataset has the texts answers when their build is done.
 
-    def start(self) -> None:
-        self._thread.start()
+    A build is held by a lease in the database, so that of several replicas and threads one does it.
+    """
+
+    def __init__(self, store: DatasetStore, builds: BuildStore, encoder: TextEncoder, chunk_texts: int) -> None:
+        self._store, self._builds = store, builds
+        self._encoder, self._chunk_texts = encoder, chunk_texts
+        self._embedding = threading.Lock()
+        self._queued: set[BuildKey] = set()
+        self._queued_lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._worker: Batcher[BuildKey, None] = Batcher(
+            "prototype builder", self._build_queued, max_batch=1, max_waiting=MOST_WAITING
+        )
 
     def close(self) -> None:
         """Stop after the present chunk; what is left is resumed at the next start."""
         self._stopping.set()
-        self._jobs.put(None)
-        if self._thread.is_alive():
-            self._thread.join()
+        self._worker.close()
+
+    def health(self) -> WorkerHealth:
+        return self._worker.health()
 
     def compute(self, spec: DatasetSpec) -> Floats:
         """All prototypes `[L, D]` of a list, in the calling thread."""
-        size = self._chunk_size(spec)
-        return np.concatenate([self._chunk(spec, start, size).vectors for start in range(0, len(spec.classes), size)])
+        gaps = gaps_of(spec, {}, self._chunk_texts)
+        return np.concatenate([self._chunk(spec, start, stop).vectors for start, stop in gaps])
 
-    def enqueue(self, job: Job) -> None:
-        """Build in the background; a job that waits already is not queued twice."""
-        if job.key not in self._queued:
-            self._queued.add(job.key)
-            self._jobs.put(job)
-
-    def build(self, job: Job) -> None:
-        """Build what is missing, in the calling thread; where another process is at it, wait until it is done."""
-        while not self._stopping.is_set():
-            row = self._builds.build(job.key)
-            if row is None or row.ready:
+    def enqueue(self, key: BuildKey) -> None:
+        """Build in the background; a build that waits already is not queued twice, one that others hold is left."""
+        with self._queued_lock:
+            if key in self._queued:
                 return
-            if self._builds.claim(job.key, self._owner, LEASE_S):
-                try:
-                    self._build_missing(job)
-                finally:
-                    self._builds.release(job.key, self._owner)
-                return
-            self._stopping.wait(max(0.1, min(row.lease_until - time.time(), 1.0)))
-
-    def _build_missing(self, job: Job) -> None:
-        spec = self._store.spec(job.version)
-        done = self._builds.chunk_starts(job.key)
-        size = self._chunk_size(spec)
-        for start in range(0, len(spec.classes), size):
-            if self._stopping.is_set():
-                return
-            if start not in done and not self._builds.add_chunk(
-                job.key, self._chunk(spec, start, size), self._owner, LEASE_S
-            ):
-                log.info("a build was given up", extra={"version": job.version})
-                return
-        log.info("a dataset was built", extra={"version": job.version, "classes": len(spec.classes)})
-
-    def _chunk_size(self, spec: DatasetSpec) -> int:
-        """Fewer classes with more templates: a chunk must be done well within its lease."""
-        return max(1, self._chunk_classes // len(spec.templates))
-
-    def _chunk(self, spec: DatasetSpec, start: int, size: int) -> Chunk:
-        with self._one_at_a_time:
-            entries = spec.classes[start : start + size]
-            return Chunk(start, class_prototypes(spec, entries, self._encoder.embed))
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None and not self._stopping.is_set():
-            self._queued.discard(job.key)
-            try:
-                self.build(job)
-            except (ServiceError, RuntimeError, ValueError, MemoryError) as error:
-                log.exception("a dataset could not be built", extra={"version": job.version})
-                self._record_failure(job, f"{type(error).__name__}: {error}")
-
-    def _record_failure(self, job: Job, failure: str) -> None:
+            self._queued.add(key)
         try:
-            self._builds.fail_build(job.key, failure)
-        except ServiceError:
-            log.exception("a failed build could not be recorded", extra={"version": job.version})
+            self._worker.submit(key).add_done_callback(lambda _future: self._queued.discard(key))
+        except Overloaded:
+            self._queued.discard(key)
+            raise
+
+    def build(self, key: BuildKey, *, wait: bool) -> None:
+        """Build what is missing, in the calling thread. Where another is at it: `wait` for it, or leave it alone."""
+        owner = uuid.uuid4().hex  # of this call: threads of one process exclude each other too
+        while not self._stopping.is_set():
+            spec = self._store.spec_of_texts(key.texts_key)
+            if spec is None:
+                return
+            self._builds.begin(key, len(spec.classes))
+            row = self._builds.build(key)
+            if row is None or row.ready or row.failure:
+                return
+            if self._builds.claim(key, owner, LEASE_S):
+                self._build_claimed(key, spec, owner)
+            elif not wait:
+                return
+            self._stopping.wait(LOOK_AGAIN_S if wait else 0)
+
+    def _build_queued(self, keys: Sequence[BuildKey]) -> list[None]:
+        for key in keys:
+            self.build(key, wait=False)
+        return [None] * len(keys)
+
+    def _build_claimed(self, key: BuildKey, spec: DatasetSpec, owner: str) -> None:
+        try:
+            for start, stop in gaps_of(spec, self._builds.chunk_sizes(key), self._chunk_texts):
+                if self._stopping.is_set():
+                    return
+                if not self._builds.add_chunk(key, self._chunk(spec, start, stop), owner, LEASE_S):
+                    log.info("a build was given up", extra={"texts": key.texts_key})
+                    return
+            log.info("a dataset was built", extra={"texts": key.texts_key, "classes": len(spec.classes)})
+        finally:
+            error = sys.exception()
+            lost = error is None or isinstance(error, DatabaseUnavailable)  # not the texts' fault: to be tried again
+            with suppress(DatabaseUnavailable):
+                self._builds.release(key, owner, None if lost else f"{type(error).__name__}: {error}")
+
+    def _chunk(self, spec: DatasetSpec, start: int, stop: int) -> Chunk:
+        with self._embedding:
+            return Chunk(start, class_prototypes(spec, spec.classes[start:stop], self._encoder.embed))
+
+
+def gaps_of(spec: DatasetSpec, stored: Mapping[int, int], chunk_texts: int) -> Iterator[tuple[int, int]]:
+    """`start, stop` of the classes that no chunk in `stored` (first class to class count) holds, in pieces of about
+    `chunk_texts` texts: a piece must be done well within a lease. Pieces stored with another size are kept."""
+    starts = sorted(stored)
+    start = 0
+    while start < len(spec.classes):
+        if start in stored:
+            start += stored[start]
+            continue
+        limit = next((first for first in starts if first > start), len(spec.classes))
+        stop, texts = start, 0
+        while stop < limit and (stop == start or texts + spec.text_count(spec.classes[stop]) <= chunk_texts):
+            texts += spec.text_count(spec.classes[stop])
+            stop += 1
+        yield start, stop
+        start = stop

@@ -1,5 +1,6 @@
 """Connections and transactions: SQLite in one file, or PostgreSQL for several replicas."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from filelock import FileLock
 from service.errors import DatabaseUnavailable, SettingsError
 
 BUSY_TIMEOUT_S = 30
+CONNECT_TIMEOUT_S = 10
+log = logging.getLogger(__name__)
 _WRITES = "l2r2_writes"
 _WRITE_LOCK, _MIGRATION_LOCK = 0x4C325232, 0x4C325233  # PostgreSQL advisory locks, arbitrary numbers of our own
 
@@ -25,7 +28,8 @@ class Database:
         try:
             self._url = sa.make_url(url)
             self._sqlite = self._url.get_backend_name() == "sqlite"
-            self._engine = sa.create_engine(self._url, pool_pre_ping=not self._sqlite)
+            known = {} if self._sqlite else {"connect_timeout": CONNECT_TIMEOUT_S}
+            self._engine = sa.create_engine(self._url, pool_pre_ping=not self._sqlite, connect_args=known)
         except (sa.exc.ArgumentError, ModuleNotFoundError) as error:
             raise SettingsError(
                 f"L2R2_DATABASE_URL cannot be used: {error}; for PostgreSQL install l2r2[postgres] and give "
@@ -47,6 +51,7 @@ class Database:
             connection = plain.execution_options(**{_WRITES: True})
             with connection.begin():
                 if not self._sqlite:
+                    connection.execute(sa.text(f"SET LOCAL lock_timeout = '{BUSY_TIMEOUT_S}s'"))
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITE_LOCK)))
                 yield connection
 
@@ -106,5 +111,6 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except sa.exc.OperationalError as error:
-        raise DatabaseUnavailable(f"the database does not answer: {error.orig}", retry_after_s=5) from error
+    except (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+        log.warning("the database does not answer", exc_info=error)
+        raise DatabaseUnavailable("the database does not answer; the log tells why", retry_after_s=5) from None

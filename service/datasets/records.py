@@ -41,6 +41,10 @@ class DatasetInfo:
     def newest(self) -> str:
         return self.building or self.version or ""
 
+    def holds(self, version: str, *, newest_only: bool) -> bool:
+        """Whether registering `version` again changes nothing: a PUT repeats the newest, a POST any that is there."""
+        return version == self.newest or (not newest_only and version == self.version)
+
     @property
     def status(self) -> Status:
         if self.building is None:
@@ -55,5 +59,5 @@ class DatasetInfo:
 @dataclass(frozen=True)
 class RegistryLimits:
     max_classes: int = 100_000
-    background_build_classes: int = 4000
+    background_build_texts: int = 4000
     cache_bytes: int = 2**30

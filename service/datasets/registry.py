@@ -1,19 +1,17 @@
 """Datasets as the rest of the service sees them: registered, looked up, deleted. Safe to use from several threads."""
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NoReturn
 
-import numpy as np
-from numpy.typing import NDArray
-
+from service.batching import WorkerHealth
 from service.datasets.build_store import BuildKey, BuildStore
-from service.datasets.builder import Job, PrototypeBuilder, TextEncoder
+from service.datasets.builder import PrototypeBuilder, TextEncoder
 from service.datasets.fingerprints import texts_key_of, version_of
 from service.datasets.loaded import LoadedDatasets
 from service.datasets.records import Dataset, DatasetInfo, RegistryLimits
-from service.datasets.spec import DatasetSpec, check_dataset_name
-from service.datasets.store import DatasetRow, DatasetStore, VersionGone, VersionRow
+from service.datasets.spec import DATASET_NAME, DatasetSpec, check_dataset_name
+from service.datasets.store import DatasetStore, VersionGone, VersionRow
 from service.errors import (
     DatasetBuildFailed,
     DatasetBuilding,
@@ -24,7 +22,7 @@ from service.errors import (
 )
 from service.models.ports import PromptSet
 
-Floats = NDArray[np.float32]
+log = logging.getLogger(__name__)
 
 
 class Registry:
@@ -42,23 +40,25 @@ class Registry:
         self._loaded = LoadedDatasets(limits.cache_bytes)
 
     def start(self) -> None:
-        """Make every registered dataset ready for this encoder, and resume builds that were cut off."""
-        self._builder.start()
-        for row in self._store.all_datasets():
-            if row.pending_version is not None:
-                self._builder.enqueue(self._job(row.pending_version))
-            if row.current_version is not None:
-                spec = self._store.spec(row.current_version)
-                if self._usable(spec):
-                    self._ensure_built(row.current_version)
-                    self._load(row.current_version)
-                    self._check_prompts(spec.prompt_set)
+        """Make every registered dataset ready for this encoder, and resume builds that were cut off.
+
+        A dataset that cannot be made ready is logged and answers with its own error; the others are served.
+        """
+        for info in self.infos():
+            with suppress(VersionGone):
+                if info.building is not None:
+                    self._builder.enqueue(self._key_of(info.building))
+                if info.version is not None:
+                    self._make_ready(info.name, info.version)
 
     def close(self) -> None:
         self._builder.close()
 
-    def register(self, name: str, spec: DatasetSpec, *, replace: bool) -> tuple[DatasetInfo, bool]:
-        """Keep `spec` under `name`; committed when this returns. Also returns whether anything changed.
+    def health(self) -> WorkerHealth:
+        return self._builder.health()
+
+    def register(self, name: str, spec: DatasetSpec, *, replace: bool) -> tuple[DatasetInfo, bool | None]:
+        """Keep `spec` under `name`; committed when this returns. Also returns whether it is new, None if it was there.
 
         Raises:
             InvalidFields: more classes than allowed, an encoder that is not loaded, a prompt the localizer cannot take.
@@ -67,22 +67,24 @@ class Registry:
         check_dataset_name(name)
         self._check(spec)
         version = VersionRow(version_of(spec), texts_key_of(spec), len(spec.classes))
-        row = self._store.find(name)
-        unchanged = row is not None and version.version in _standing(row, replace)
-        if not unchanged:
-            key = self._key(version.texts_key)
-            known = self._builds.build(key)
-            at_once = version.class_count <= self._limits.background_build_classes
-            taken = row is not None and not replace  # refused below, before any model time
-            needs_build = not taken and at_once and not (known and known.ready)
-            built = self._builder.compute(spec) if needs_build else None
-            self._store.save(name, version, spec, key, replace=replace, built=built)
-        info = self.info(name)
-        if info.building is not None:
-            self._builder.enqueue(Job(self._key(version.texts_key), info.building))
-        return info, not unchanged
+        key = BuildKey(version.texts_key, self._encoder.revision)
+        found = self._store.infos(key.encoder_revision, name)
+        if found and found[0].holds(version.version, newest_only=replace):
+            info, is_new = found[0], None
+        else:
+            refused = bool(found) and not replace  # by the store, which decides; no model time is spent before
+            built = None
+            if not refused and self._fits_in_a_request(spec) and not self._builds.is_ready(key):
+                built = self._builder.compute(spec)
+            info, is_new = self._store.save(name, version, spec, key, replace=replace, built=built)
+        if info.building == version.version:
+            self._builds.forget_failure(key)
+            self._builder.enqueue(key)
+        return info, is_new
 
     def delete(self, name: str) -> None:
+        """Raises DatasetNotFound."""
+        _check_known_form(name)
         self._store.delete(name)
 
     def infos(self) -> list[DatasetInfo]:
@@ -90,9 +92,12 @@ class Registry:
 
     def info(self, name: str) -> DatasetInfo:
         """Raises DatasetNotFound."""
+        _check_known_form(name)
         found = self._store.infos(self._encoder.revision, name)
         if not found:
             raise _not_found(name)
+        if found[0].status == "building":
+            self._resume(found[0].building)
         return found[0]
 
     def content(self, name: str) -> tuple[DatasetInfo, DatasetSpec]:
@@ -108,14 +113,14 @@ class Registry:
         Raises:
             DatasetNotFound, DatasetBuilding, DatasetBuildFailed, EncoderUnavailable.
         """
+        _check_known_form(name)
         while True:
             row = self._store.find(name)
             if row is None:
                 raise _not_found(name)
-            if row.current_version is None:
-                self._raise_not_built(name)
+            self._resume(row.pending_version)
             with suppress(VersionGone):
-                return self._load(row.current_version or "")
+                return self._load(row.current_version or row.pending_version or "")
 
     def _check(self, spec: DatasetSpec) -> None:
         if len(spec.classes) > self._limits.max_classes:
@@ -132,18 +137,33 @@ class Registry:
     def _usable(self, spec: DatasetSpec) -> bool:
         return spec.encoder in (None, self._encoder.name)
 
-    def _key(self, texts_key: str) -> BuildKey:
-        return BuildKey(texts_key, self._encoder.revision)
+    def _fits_in_a_request(self, spec: DatasetSpec) -> bool:
+        return sum(map(spec.text_count, spec.classes)) <= self._limits.background_build_texts
 
-    def _job(self, version: str) -> Job:
-        return Job(self._key(self._store.version(version).texts_key), version)
+    def _key_of(self, version: str) -> BuildKey:
+        """Raises VersionGone."""
+        return BuildKey(self._store.texts_key(version), self._encoder.revision)
 
-    def _ensure_built(self, version: str) -> None:
-        row = self._store.version(version)
-        self._builds.begin_build(self._key(row.texts_key), row.class_count)
-        self._builder.build(Job(self._key(row.texts_key), version))
+    def _make_ready(self, name: str, version: str) -> None:
+        """Raises VersionGone."""
+        spec = self._store.spec(version)
+        if not self._usable(spec):
+            return
+        try:
+            self._builder.build(self._key_of(version), wait=True)
+            self._load(version)
+            self._check_prompts(spec.prompt_set)
+        except (DatasetBuilding, DatasetBuildFailed, RuntimeError, ValueError) as error:
+            log.warning("a dataset is not ready", extra={"dataset": name, "reason": f"{type(error).__name__}: {error}"})
+
+    def _resume(self, pending_version: str | None) -> None:
+        """Its builder may have died with another replica."""
+        if pending_version is not None:
+            with suppress(VersionGone):
+                self._builder.enqueue(self._key_of(pending_version))
 
     def _load(self, version: str) -> Dataset:
+        """Raises VersionGone, EncoderUnavailable, DatasetBuilding, DatasetBuildFailed."""
         loaded = self._loaded.get(version)
         if loaded is not None:
             return loaded
@@ -151,39 +171,29 @@ class Registry:
         if not self._usable(spec):
             detail = f"the dataset wants the encoder {spec.encoder!r}; this service runs {self._encoder.name!r}"
             raise EncoderUnavailable(detail)
-        job = self._job(version)
-        vectors = self._builds.prototypes(job.key)
+        key = self._key_of(version)
+        vectors = self._builds.prototypes(key)
         if vectors is None:
-            vectors = self._built_now(job, spec)
+            raise self._not_built(key)
         dataset = Dataset(version, spec, spec.labels, vectors)
         self._loaded.keep(dataset)
         return dataset
 
-    def _built_now(self, job: Job, spec: DatasetSpec) -> Floats:
-        """Prototypes of a version that a replica with another encoder registered."""
-        self._builds.begin_build(job.key, len(spec.classes))
-        if len(spec.classes) > self._limits.background_build_classes:
-            self._builder.enqueue(job)
-        else:
-            self._builder.build(job)
-        vectors = self._builds.prototypes(job.key)
-        if vectors is None:
-            raise DatasetBuilding(f"version {job.version} is being built for this encoder", retry_after_s=5)
-        return vectors
+    def _not_built(self, key: BuildKey) -> DatasetBuilding | DatasetBuildFailed:
+        """Still building, or registered by a replica with another encoder, which is made up for in the background."""
+        row = self._builds.build(key)
+        if row is not None and row.failure is not None:
+            return DatasetBuildFailed(f"the dataset could not be built: {row.failure}; register it again to retry")
+        self._builder.enqueue(key)
+        done = 0.0 if row is None else row.classes_done / row.class_count
+        return DatasetBuilding(f"the dataset is {done:.0%} built", retry_after_s=5)
 
-    def _raise_not_built(self, name: str) -> NoReturn:
-        info = self.info(name)
-        if info.status == "failed":
-            raise DatasetBuildFailed(f"{name!r}: {info.failure}; register it again to retry")
-        if info.building is not None:
-            self._builder.enqueue(self._job(info.building))  # its builder may have died with another replica
-        raise DatasetBuilding(f"{name!r} is {info.progress:.0%} built", retry_after_s=5)
+
+def _check_known_form(name: str) -> None:
+    """A name that cannot have been registered need not be asked for; not every database takes every string."""
+    if not DATASET_NAME.fullmatch(name):
+        raise _not_found(name)
 
 
 def _not_found(name: str) -> DatasetNotFound:
     return DatasetNotFound(f"no dataset is named {name!r}; register it by POST /datasets")
-
-
-def _standing(row: DatasetRow, replace: bool) -> tuple[str | None, ...]:
-    """The versions whose repetition changes nothing: a PUT repeats the newest, a POST any that is there."""
-    return (row.pending_version or row.current_version,) if replace else (row.current_version, row.pending_version)

@@ -56,6 +56,9 @@ class DatasetSpec:
     def prompt_set(self) -> PromptSet:
         return PromptSet(self.localizer_prompts, self.localizer_prompt_mode)
 
+    def text_count(self, entry: ClassEntry) -> int:
+        return len(entry.prompts) or len(self.templates)
+
     def texts(self, entry: ClassEntry) -> list[str]:
         """What the encoder embeds for one class."""
         return class_prompts([entry.name], entry.prompts or self.templates)
@@ -113,7 +116,7 @@ def _choice_problems(spec: DatasetSpec) -> Iterator[FieldProblem]:
 
 
 def _string_problems(field: str, text: str, longest: int) -> Iterator[FieldProblem]:
-    if not text.strip():
+    if not any(unicodedata.category(character)[0] in "LMNPS" for character in text):
         yield FieldProblem(field, "must not be blank")
     elif len(text) > longest:
         yield FieldProblem(field, f"has {len(text)} characters; at most {longest}")

@@ -8,7 +8,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from service.datasets.build_store import BuildKey, drop_unused, ensure_build
+from service.datasets.build_store import BuildKey, drop_unused, ensure_build, promote
 from service.datasets.database import Database
 from service.datasets.fingerprints import from_json, to_json
 from service.datasets.records import DatasetInfo
@@ -53,36 +53,23 @@ class DatasetStore:
 
     def infos(self, encoder_revision: str, name: str | None = None) -> list[DatasetInfo]:
         """All datasets, or the one of that name, with the state of their prototypes, in one query."""
-        newest = sa.func.coalesce(datasets.c.pending_version, datasets.c.current_version)
-        built = sa.and_(builds.c.texts_key == versions.c.texts_key, builds.c.encoder_revision == encoder_revision)
-        columns = (datasets, versions.c.class_count, builds.c.classes_done, builds.c.failure)
-        query = sa.select(*columns).join(versions, versions.c.version == newest).join(builds, built, isouter=True)
-        if name is not None:
-            query = query.where(datasets.c.name == name)
         with self._database.reading() as connection:
-            rows = connection.execute(query.order_by(datasets.c.name)).all()
-        return [
-            DatasetInfo(
-                name=row.name,
-                version=row.current_version,
-                building=row.pending_version,
-                class_count=row.class_count,
-                classes_done=row.classes_done or 0,
-                failure=row.failure,
-                created_at=_utc(row.created_at),
-                updated_at=_utc(row.updated_at),
-            )
-            for row in rows
-        ]
+            return _infos(connection, encoder_revision, name)
 
-    def version(self, version: str) -> VersionRow:
+    def texts_key(self, version: str) -> str:
         """Raises VersionGone."""
         with self._database.reading() as connection:
-            columns = (versions.c.version, versions.c.texts_key, versions.c.class_count)
-            row = connection.execute(sa.select(*columns).where(versions.c.version == version)).one_or_none()
-        if row is None:
+            key = connection.scalar(sa.select(versions.c.texts_key).where(versions.c.version == version))
+        if key is None:
             raise VersionGone(version)
-        return VersionRow(**row._mapping)
+        return str(key)
+
+    def spec_of_texts(self, texts_key: str) -> DatasetSpec | None:
+        """Any version's content that has these texts; None where no dataset has them any longer."""
+        with self._database.reading() as connection:
+            query = sa.select(versions.c.spec).where(versions.c.texts_key == texts_key)
+            text = connection.scalar(query.order_by(versions.c.version).limit(1))
+        return None if text is None else from_json(text)
 
     def spec(self, version: str) -> DatasetSpec:
         """Raises VersionGone."""
@@ -94,10 +81,10 @@ class DatasetStore:
 
     def save(
         self, name: str, version: VersionRow, spec: DatasetSpec, key: BuildKey, *, replace: bool, built: Floats | None
-    ) -> bool:
+    ) -> tuple[DatasetInfo, bool]:
         """Make `version` the dataset's content: at once where it is `built` or was before, else when its build ends.
 
-        Returns whether it answers at once.
+        Returns what is known of the dataset then, and whether it is new.
 
         Raises:
             DatasetConflict: the name is taken by other content and `replace` is false.
@@ -120,8 +107,10 @@ class DatasetStore:
                 connection.execute(datasets.insert().values(name=name, created_at=now, updated_at=now, **states))
             else:
                 connection.execute(datasets.update().where(datasets.c.name == name).values(updated_at=now, **states))
+            if ready:
+                promote(connection, key)  # others may have waited for the same texts
             drop_unused(connection)
-        return ready
+            return _infos(connection, key.encoder_revision, name)[0], row is None
 
     def delete(self, name: str) -> None:
         """Raises DatasetNotFound."""
@@ -130,6 +119,28 @@ class DatasetStore:
             if not gone:
                 raise DatasetNotFound(f"no dataset is named {name!r}")
             drop_unused(connection)
+
+
+def _infos(connection: sa.Connection, encoder_revision: str, name: str | None) -> list[DatasetInfo]:
+    newest = sa.func.coalesce(datasets.c.pending_version, datasets.c.current_version)
+    built = sa.and_(builds.c.texts_key == versions.c.texts_key, builds.c.encoder_revision == encoder_revision)
+    columns = (datasets, versions.c.class_count, builds.c.classes_done, builds.c.failure)
+    query = sa.select(*columns).join(versions, versions.c.version == newest).join(builds, built, isouter=True)
+    if name is not None:
+        query = query.where(datasets.c.name == name)
+    return [
+        DatasetInfo(
+            name=row.name,
+            version=row.current_version,
+            building=row.pending_version,
+            class_count=row.class_count,
+            classes_done=row.classes_done or 0,
+            failure=row.failure,
+            created_at=_utc(row.created_at),
+            updated_at=_utc(row.updated_at),
+        )
+        for row in connection.execute(query.order_by(datasets.c.name))
+    ]
 
 
 def _dataset_row(row: sa.Row[Any]) -> DatasetRow:

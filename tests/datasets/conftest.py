@@ -12,7 +12,7 @@ from service.datasets.registry import Registry
 from service.datasets.store import DatasetStore
 from service.models.ports import PromptSet
 
-CHUNK = 3  # classes
+CHUNK = 3  # texts
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def start(url: str) -> Iterator[Start]:
         *,
         revision: str = "r1",
         name: str = "hash",
-        chunk: int = 3,
+        chunk: int = CHUNK,
         background: int = 10,
         **limits: int,
     ) -> Registry:
@@ -46,8 +46,8 @@ def start(url: str) -> Iterator[Start]:
         database.migrate()
         store, builds = DatasetStore(database), BuildStore(database)
         texts = TextEncoder(name, revision, encoder.embed)
-        bounds = RegistryLimits(background_build_classes=background, **limits)
-        builder = PrototypeBuilder(store, builds, texts, CHUNK)
+        bounds = RegistryLimits(background_build_texts=background, **limits)
+        builder = PrototypeBuilder(store, builds, texts, chunk)
         registry = Registry(store, builds, builder, texts, check_prompts, bounds)
         running.append((registry, database))
         registry.start()

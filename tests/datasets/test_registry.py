@@ -1,3 +1,4 @@
+import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -46,8 +47,8 @@ def until_ready(registry: Registry, name: str) -> None:
 
 def test_a_registered_dataset_answers_with_its_prototypes(start: Start, encoder: HashEncoder) -> None:
     registry = start(encoder)
-    info, changed = registry.register("pets", replace(PETS, templates=("a {}", "the {}")), replace=False)
-    assert (info.status, info.progress, changed) == ("ready", 1.0, True)
+    info, is_new = registry.register("pets", replace(PETS, templates=("a {}", "the {}")), replace=False)
+    assert (info.status, info.progress, is_new) == ("ready", 1.0, True)
     dataset = registry.lookup("pets")
     assert dataset.labels == ("cat", "dog")
     mean = vector_of("a cat") + vector_of("the cat")
@@ -68,17 +69,17 @@ def test_the_same_content_again_changes_nothing_and_costs_no_model_time(start: S
     registry = start(encoder)
     first, _ = registry.register("pets", PETS, replace=False)
     calls = len(encoder.calls)
-    again, changed = registry.register("pets", PETS, replace=False)
-    assert (again.version, changed, len(encoder.calls)) == (first.version, False, calls)
+    again, is_new = registry.register("pets", PETS, replace=False)
+    assert (again.version, is_new, len(encoder.calls)) == (first.version, None, calls)
 
 
 def test_a_new_threshold_is_a_new_version_without_model_time(start: Start, encoder: HashEncoder) -> None:
     registry = start(encoder)
     first, _ = registry.register("pets", PETS, replace=False)
     calls = len(encoder.calls)
-    second, changed = registry.register("pets", replace(PETS, box_threshold=0.5), replace=True)
+    second, is_new = registry.register("pets", replace(PETS, box_threshold=0.5), replace=True)
     assert second.version != first.version
-    assert changed
+    assert is_new is False
     assert len(encoder.calls) == calls
 
 
@@ -257,3 +258,133 @@ def test_memory_for_prototypes_is_bounded(start: Start, encoder: HashEncoder) ->
         registry.lookup(f"set-{number}")
     assert len(registry._loaded) == 3
     assert registry.lookup("set-0").labels == ("a 0", "b 0")
+
+
+def test_a_replacement_with_the_same_texts_goes_on_with_the_build_that_runs(start: Start, encoder: HashEncoder) -> None:
+    registry = start(encoder)
+    encoder.gate.clear()
+    registry.register("other", spec_of(*(f"other {number}" for number in range(20))), replace=False)
+    assert encoder.entered.acquire(timeout=WAIT_S)
+    registry.register("long", LONG, replace=False)  # waits behind it
+    registry.register("long", replace(LONG, box_threshold=0.5), replace=True)
+    registry.register("third", replace(LONG, box_threshold=0.1), replace=False)
+    registry.delete("third")
+    encoder.gate.set()
+    until_ready(registry, "long")
+    assert registry.lookup("long").spec.box_threshold == 0.5
+    registry.register("after", spec_of(*(f"after {number}" for number in range(20))), replace=False)
+    until_ready(registry, "after")
+    assert registry.health().alive
+
+
+def test_a_pending_list_survives_a_restart_with_another_encoder(start: Start, encoder: HashEncoder) -> None:
+    first = start(encoder)
+    encoder.fails_on = "class 10"
+    first.register("long", LONG, replace=False)
+    until(lambda: first.info("long").status == "failed")
+    first.close()
+    fresh = HashEncoder()
+    second = start(fresh, revision="r2")
+    until_ready(second, "long")
+    assert len(fresh.texts) == 20
+
+
+@pytest.mark.parametrize("sizes", [(3, 2), (4, 3), (2, 5), (5, 5)])
+def test_a_build_resumed_with_another_chunk_size_is_whole(
+    start: Start, encoder: HashEncoder, sizes: tuple[int, int]
+) -> None:
+    first = start(encoder, chunk=sizes[0])
+    encoder.fails_on = "class 10"
+    first.register("long", LONG, replace=False)
+    until(lambda: first.info("long").status == "failed")
+    first.close()
+    second = start(HashEncoder(), chunk=sizes[1])
+    second.register("long", LONG, replace=False)
+    until_ready(second, "long")
+    rows = second.lookup("long").prototypes
+    expected = np.stack([vector_of(f"A photo of a class {number}") for number in range(20)])
+    assert rows == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_list_built_at_once_serves_those_who_waited_for_its_texts(start: Start, encoder: HashEncoder) -> None:
+    first = start(encoder)
+    encoder.fails_on = "class 10"
+    first.register("waiting", LONG, replace=False)
+    until(lambda: first.info("waiting").status == "failed")
+    first.close()
+    second = start(HashEncoder(), background=100)
+    assert second.register("at-once", LONG, replace=False)[0].status == "ready"
+    assert second.info("waiting").status == "ready"
+
+
+def test_lookups_of_a_list_that_only_another_encoder_built_agree(start: Start, encoder: HashEncoder) -> None:
+    one, other = start(encoder), start(HashEncoder(), revision="r2")
+    one.register("pets", PETS, replace=False)
+    outcomes: list[object] = []
+
+    def look_up() -> None:
+        try:
+            outcomes.append(other.lookup("pets").version)
+        except DatasetBuilding:
+            outcomes.append("building")
+
+    threads = [threading.Thread(target=look_up) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_S)
+    assert len(outcomes) == 4
+    until_found(other, "pets")
+
+
+def until_found(registry: Registry, name: str) -> None:
+    def found() -> bool:
+        try:
+            return registry.lookup(name) is not None
+        except DatasetBuilding:
+            return False
+
+    until(found)
+
+
+def test_a_dataset_that_cannot_be_made_ready_does_not_stop_the_others(start: Start, encoder: HashEncoder) -> None:
+    first = start(encoder)
+    first.register("bad", spec_of("poison"), replace=False)
+    first.register("good", PETS, replace=False)
+    fresh = HashEncoder()
+    fresh.fails_on = "poison"
+    second = start(fresh, revision="r2")
+    assert second.lookup("good").labels == ("cat", "dog")
+    with pytest.raises(DatasetBuildFailed):
+        second.lookup("bad")
+
+
+def test_another_replica_resumes_the_build_of_one_that_died(
+    start: Start, encoder: HashEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying, other = start(encoder), start(HashEncoder())
+    other.register("pets", PETS, replace=False)
+    encoder.gate.clear()
+    dying.register("pets", LONG, replace=True)
+    assert encoder.entered.acquire(timeout=WAIT_S)
+    with sqlite3.connect(dying._store._database._url.database) as database:  # as if its lease had run out
+        database.execute("UPDATE prototype_builds SET lease_until = 0")
+    until(lambda: len(other.lookup("pets").labels) == 20)
+    encoder.gate.set()
+
+
+def test_many_templates_make_a_short_list_a_long_build(start: Start, encoder: HashEncoder) -> None:
+    registry = start(encoder, chunk=4)
+    spec = replace(spec_of("a", "b", "c"), templates=tuple(f"{number} {{}}" for number in range(5)))
+    info, _ = registry.register("templates", spec, replace=False)
+    assert info.status == "building"
+    until_ready(registry, "templates")
+    assert [len(call) for call in encoder.calls] == [5, 5, 5]
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a b", "", "ä"])
+def test_a_name_that_cannot_be_registered_is_not_found(start: Start, encoder: HashEncoder, name: str) -> None:
+    registry = start(encoder)
+    for action in (registry.lookup, registry.info, registry.delete):
+        with pytest.raises(DatasetNotFound):
+            action(name)

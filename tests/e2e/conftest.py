@@ -16,7 +16,7 @@ async def app(models_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> A
         data_dir=tmp_path_factory.mktemp("data"),
         models_cache=models_cache,
         profile="embedded",
-        background_build_classes=1500,
+        background_build_texts=1500,
         max_body_bytes=8 * 2**20,
         max_image_bytes=4 * 2**20,
         max_image_pixels=4_000_000,

@@ -15,8 +15,8 @@ def settings(tmp_path: Path, models_cache: Path) -> dict[str, str]:
     return {
         "data_dir": str(tmp_path / "data"),
         "models_cache": str(models_cache),
-        "background_build_classes": "1000",
-        "build_chunk_classes": "100",
+        "background_build_texts": "1000",
+        "build_chunk_texts": "100",
         "offline": "1",
     }
 
