@@ -33,7 +33,7 @@ def load_parts(settings: Settings) -> Parts:
         ServiceError: a setting, weights, or the database do not allow to start.
     """
     engine = load_engine(settings)
-    database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'l2r2.sqlite3'}")
+    database = Database(settings.database_url, settings.data_dir)
     database.migrate()
     encoder = engine.recognizer.encoder
     text_encoder = TextEncoder(encoder.name, encoder.revision, encoder.embed_texts)

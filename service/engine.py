@@ -92,7 +92,10 @@ def warm_up(recognizer: Recognizer) -> None:
     """One real inference through all stages. Raises ServiceError if it fails."""
     spec = DatasetSpec((ClassEntry("circle"), ClassEntry("square")))
     dataset = unsaved_dataset(spec, recognizer.encoder.embed_texts)
-    asyncio.run(recognizer.recognize(_disc_png(), dataset, Options()))
+    answer = asyncio.run(recognizer.recognize(_disc_png(), dataset, Options()))
+    if answer.fallback == "timeout":
+        limit_s = recognizer.limits.locate_timeout_s
+        raise SettingsError(f"the localizer needs more than L2R2_LOCATE_TIMEOUT_S={limit_s:g} for one picture")
 
 
 def _disc_png() -> bytes:

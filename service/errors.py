@@ -22,6 +22,7 @@ ServiceError
 ├── DeadlineExceeded           504  deadline_exceeded
 ├── ModelFailed                500  model_failed
 ├── DatabaseUnavailable        503  database_unavailable
+├── ServiceUnreachable         503  service_unreachable     (said by the command line)
 ├── SettingsError              500  settings_invalid        (stops the start)
 └── WeightsError               500  weights_error           (stops the start)
     ├── WeightsMissing         500  weights_missing
@@ -152,6 +153,10 @@ class ModelFailed(ServiceError):
 
 class DatabaseUnavailable(ServiceError):
     status, code, title = 503, "database_unavailable", "The database does not answer"
+
+
+class ServiceUnreachable(ServiceError):
+    status, code, title = 503, "service_unreachable", "No service answers there"
 
 
 class SettingsError(ServiceError):

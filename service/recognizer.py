@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from service.batching import Batcher, WorkerHealth
 from service.datasets.records import Dataset
-from service.errors import DeadlineExceeded, FieldProblem, InvalidFields
+from service.errors import DeadlineExceeded, FieldProblem, InvalidFields, Overloaded
 from service.images import DEFAULT_LIMITS, ImageLimits, Picture, decode
 from service.models.ports import Encoder, Floats, Localizer, LocatorInput, PromptSet
 from service.recognition.answers import Fallback, Recognition, best_scores, branch_of
@@ -69,6 +69,10 @@ class Recognizer:
         self._locating: Batcher[LocatorInput, list[Detection]] = Batcher("localizer", localizer.locate, **bounds)
         self._embedding: Batcher[Floats, Floats] = Batcher("encoder", self._embed_views, **bounds)
         self._pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="pictures")
+        self._inside = 0
+        # Only so many pictures are decoded as keep the models busy: the first that came are the first to be done, and
+        # the others wait as compressed bytes.
+        self._decoded = asyncio.Semaphore(2 * limits.max_batch + limits.threads)
 
     async def recognize(self, data: bytes, dataset: Dataset, options: Options) -> Recognition:
         """The answer to an encoded picture.
@@ -79,8 +83,11 @@ class Recognizer:
             Overloaded, DeadlineExceeded, ModelFailed.
         """
         watch = Stopwatch()
+        if self._inside >= self.limits.max_waiting:
+            raise Overloaded(f"{self._inside} pictures are being recognized or wait for it", retry_after_s=1)
+        self._inside += 1
         try:
-            async with asyncio.timeout(self.limits.request_timeout_s):
+            async with asyncio.timeout(self.limits.request_timeout_s), self._decoded:
                 with watch.stage("decode"):
                     picture = await self._in_pool(decode, data, self.limits.image)
                 with watch.stage("locate"):
@@ -93,6 +100,8 @@ class Recognizer:
                 return await self._in_pool(self._answer, picture, located, views, dataset, options, watch)
         except TimeoutError:
             raise DeadlineExceeded(f"no answer within {self.limits.request_timeout_s:g} s") from None
+        finally:
+            self._inside -= 1
 
     def health(self) -> Mapping[str, WorkerHealth]:
         return {worker.name: worker.health() for worker in (self._locating, self._embedding)}
@@ -107,11 +116,10 @@ class Recognizer:
         """Section 3.1; the fallback of its last paragraph when there is no box, or none to be relied on."""
         if FG not in options.branches or self.localizer.name == "none":
             return Located(fallback="disabled")
-        prompts = dataset.spec.prompt_set
+        prompts, field = dataset.spec.prompt_set, "localizer_prompts"
         if options.localizer_prompt is not None:
-            prompts = PromptSet((options.localizer_prompt,))
-            await self._in_pool(self._check_prompt, prompts)
-        prepared = await self._in_pool(self.localizer.preprocess, picture.rgb, prompts)
+            prompts, field = PromptSet((options.localizer_prompt,)), "localizer_prompt"
+        prepared = await self._in_pool(self._prepare, picture, prompts, field)
         try:
             waiting = asyncio.wrap_future(self._locating.submit(prepared))
             detections = await asyncio.wait_for(waiting, self.limits.locate_timeout_s)
@@ -122,11 +130,12 @@ class Recognizer:
         weak = detections[0].score < self._threshold(dataset)
         return Located(tuple(detections), "low_score" if weak else None)
 
-    def _check_prompt(self, prompts: PromptSet) -> None:
+    def _prepare(self, picture: Picture, prompts: PromptSet, field: str) -> LocatorInput:
         try:
             self.localizer.check_prompts(prompts)
         except ValueError as error:
-            raise InvalidFields(FieldProblem("localizer_prompt", str(error))) from None
+            raise InvalidFields(FieldProblem(field, str(error))) from None
+        return self.localizer.preprocess(picture.rgb, prompts)
 
     def _threshold(self, dataset: Dataset) -> float:
         for threshold in (dataset.spec.box_threshold, self.limits.box_threshold):

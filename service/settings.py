@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as PydanticSettingsError
 
 from service.errors import SettingsError
 
@@ -86,6 +87,8 @@ def load_settings(**overrides: Any) -> Settings:
     _refuse_unknown_names(os.environ)
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except PydanticSettingsError as error:  # a value that should have been JSON
+        raise SettingsError(f"{error}: {error.__cause__}") from None
     except ValidationError as error:
         faults = [f"{PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
         raise SettingsError("; ".join(faults)) from None

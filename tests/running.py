@@ -16,10 +16,10 @@ START_S = 120
 
 
 class RunningService:
-    def __init__(self, log: Path, **settings: str) -> None:
+    def __init__(self, log: Path, port: int | None = None, **settings: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+            self.port = port or free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
         environment = {name: value for name, value in os.environ.items() if not name.startswith("L2R2_")}

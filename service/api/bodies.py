@@ -1,5 +1,6 @@
 """The three forms of a picture on the wire: multipart, the raw bytes, and base64 in JSON."""
 
+import asyncio
 import base64
 import binascii
 import json
@@ -47,7 +48,7 @@ async def read_classify(request: Request, most_images: int, plural: bool = False
     if media_type == "multipart/form-data":
         images, raw = await _read_multipart(request, name, most_images)
     elif media_type == "application/json":
-        images, raw = _from_json(await request.body(), name)
+        images, raw = await asyncio.to_thread(_from_json, await request.body(), name)  # megabytes of base64
     elif (media_type.startswith("image/") or media_type == "application/octet-stream") and not plural:
         images, raw = [await request.body()], _from_pairs(request.query_params.multi_items())
     else:

@@ -1,23 +1,26 @@
 """POST /classify and /classify/batch."""
 
 import asyncio
+import logging
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from service.api.bodies import read_classify
+from service.api.disconnect import unless_gone
 from service.api.examples import CLASSIFY_BATCH_BODY, CLASSIFY_BODY, problems, recognition_example
 from service.api.problems import problem_of
 from service.api.schemas import BatchOut, RecognitionOut
 from service.api.state import Parts, parts_of, state_of
 from service.api.wire import recognition_out
 from service.datasets.records import Dataset
-from service.errors import ServiceError
+from service.errors import ModelFailed, ServiceError
 from service.recognizer import Options
 from service.telemetry import request_id
 
 router = APIRouter(tags=["classify"])
+log = logging.getLogger(__name__)
 FAULTS = problems(400, 404, 409, 413, 415, 422, 500, 503, 504)
 
 
@@ -34,7 +37,8 @@ async def classify(request: Request) -> JSONResponse:
     asked = await read_classify(request, most_images=1)
     options = asked.fields.options(state_of(request).settings.max_top_k)
     dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset)
-    return JSONResponse(await _one(parts, asked.images[0], asked.fields.dataset, dataset, options))
+    work = _one(parts, asked.images[0], asked.fields.dataset, dataset, options)
+    return JSONResponse(await unless_gone(request, work))
 
 
 @router.post("/classify/batch", response_model=BatchOut, responses=FAULTS, openapi_extra=CLASSIFY_BATCH_BODY)
@@ -45,14 +49,20 @@ async def classify_batch(request: Request) -> JSONResponse:
     options = asked.fields.options(settings.max_top_k)
     dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset)
 
-    async def item(index: int, image: bytes) -> dict[str, Any]:
-        try:
-            return {"index": index, "result": await _one(parts, image, asked.fields.dataset, dataset, options)}
-        except ServiceError as error:
-            return {"index": index, "error": problem_of(error)}
-
-    results = await asyncio.gather(*(item(index, image) for index, image in enumerate(asked.images)))
+    works = [_one(parts, image, asked.fields.dataset, dataset, options) for image in asked.images]
+    outcomes = await unless_gone(request, asyncio.gather(*works, return_exceptions=True))
+    results = [_item(index, outcome) for index, outcome in enumerate(outcomes)]
     return JSONResponse({"request_id": request_id.get(), "results": results})
+
+
+def _item(index: int, outcome: dict[str, Any] | BaseException) -> dict[str, Any]:
+    """One picture's place in a batch answer: whatever went wrong with it leaves the others alone."""
+    if isinstance(outcome, dict):
+        return {"index": index, "result": outcome}
+    if not isinstance(outcome, ServiceError):
+        log.error("a picture of a batch crashed", exc_info=outcome)
+        outcome = ModelFailed("an unexpected fault with this picture; the log has it under this request id")
+    return {"index": index, "error": problem_of(outcome)}
 
 
 async def _one(parts: Parts, image: bytes, name: str, dataset: Dataset, options: Options) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from typing import Any
 
 from service.api.fields import ClassifyFields
 from service.api.problems import MEDIA_TYPE
-from service.api.schemas import Problem
 from service.images import FORMATS
 
+PROBLEM = "#/components/schemas/Problem"
 _TITLES = {
     400: "The request cannot be parsed",
     404: "There is no such dataset",
@@ -35,9 +35,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses for these statuses, as problem+json with an example each."""
     return {
         status: {
-            "model": Problem,
             "description": _TITLES[status],
-            "content": {MEDIA_TYPE: {"example": _problem(status)}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM}, "example": _problem(status)}},
         }
         for status in statuses
     }
@@ -117,18 +116,17 @@ def _fields() -> dict[str, Any]:
 
 def _body(name: str, file_schema: dict[str, Any], json_schema: dict[str, Any]) -> dict[str, Any]:
     required = [name, "dataset"]
-    image: Any = "data:image/jpeg;base64,/9j/4AAQSkZJRg..."
-    if json_schema["type"] == "array":
-        image = [image]
+    one = "data:image/jpeg;base64,/9j/4AAQSkZJRg..."
+    image = [one] if json_schema["type"] == "array" else one
 
-    def schema(image: dict[str, Any]) -> dict[str, Any]:
-        return {"type": "object", "required": required, "properties": {name: image, **_fields()}}
+    def schema(pictures: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "object", "required": required, "properties": {name: pictures, **_fields()}}
 
     return {
         "multipart/form-data": {"schema": schema(file_schema)},
         "application/json": {
             "schema": schema(json_schema),
-            "example": {name: "data:image/jpeg;base64,…", "dataset": "pets"},
+            "example": {name: image, "dataset": "pets"},
         },
     }
 
@@ -145,7 +143,7 @@ _RAW_PARAMETERS = [
     }
     for name, schema in _fields().items()
 ]
-_RAW = {media_type: {"schema": _FILE} for media_type in sorted(set(FORMATS.values()))}
+_RAW = {media_type: {"schema": _FILE} for media_type in (*sorted(set(FORMATS.values())), "application/octet-stream")}
 
 CLASSIFY_BODY: dict[str, Any] = {
     "parameters": _RAW_PARAMETERS,

@@ -24,7 +24,7 @@ def _json_object(value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value  # fails the check for an object, with the field's name
 
 

@@ -21,7 +21,7 @@ UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"model": Health, "descript
 async def livez(request: Request) -> JSONResponse:
     """Whether the process is worth keeping: loading or loaded, and no worker thread has died."""
     state = state_of(request)
-    dead = state.parts is not None and not all(worker.alive for worker in state.parts.recognizer.health().values())
+    dead = state.parts is not None and not all(worker.alive for worker in state.parts.health().values())
     return _health(state.unready_because() if dead or state.failure else None)
 
 
@@ -39,7 +39,7 @@ async def healthz(request: Request) -> JSONResponse:
     document: dict[str, Any] = {"status": "unavailable" if reason else "ok", "reason": reason}
     document["version"] = service.__version__
     if state.parts is not None:
-        workers = state.parts.recognizer.health()
+        workers = state.parts.health()
         document["workers"] = {name: vars(worker) for name, worker in workers.items()}
     return JSONResponse(document, 503 if reason else 200)
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from service.errors import (
     BadRequest,
@@ -17,9 +18,11 @@ from service.errors import (
     MethodNotAllowed,
     NotFound,
     ServiceError,
+    UnsupportedMediaType,
 )
 from service.telemetry import request_id
 
+CLIENT_CLOSED_REQUEST = 499  # nginx's number for it
 MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger(__name__)
 
@@ -81,9 +84,12 @@ async def _on_service_error(_request: Request, error: Exception) -> JSONResponse
     return problem_response(error)
 
 
-async def _on_invalid_request(_request: Request, error: Exception) -> JSONResponse:
+async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError | ValidationError):
         raise error
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method in ("POST", "PUT") and not media_type.endswith("json"):
+        return problem_response(UnsupportedMediaType(f"{media_type or 'no content type'} is not accepted; send JSON"))
     return problem_response(invalid_fields(error.errors()))
 
 
@@ -98,6 +104,10 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     return problem_response(kind(detail), error.headers)
 
 
+async def _on_disconnect(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)  # for the log alone
+
+
 async def _on_crash(_request: Request, error: Exception) -> JSONResponse:
     log.error("a request crashed", exc_info=error)
     return problem_response(ServiceError("an unexpected fault; the log has it under this request id"))
@@ -107,4 +117,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, _on_service_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(Exception, _on_crash)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+from service.batching import WorkerHealth
 from service.datasets.database import Database
 from service.datasets.registry import Registry
 from service.engine import Engine
@@ -24,6 +25,9 @@ class Parts:
     @property
     def recognizer(self) -> Recognizer:
         return self.engine.recognizer
+
+    def health(self) -> dict[str, WorkerHealth]:
+        return {**self.recognizer.health(), "prototype builder": self.registry.health()}
 
     def close(self) -> None:
         """Finish what was accepted, then let go of everything."""
@@ -49,7 +53,7 @@ class State:
             return "models are being loaded"
         if self.draining:
             return "the service is stopping"
-        dead = [name for name, worker in self.parts.recognizer.health().items() if not worker.alive]
+        dead = [name for name, worker in self.parts.health().items() if not worker.alive]
         return f"the {' and '.join(dead)} worker has died" if dead else None
 
 

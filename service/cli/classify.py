@@ -23,11 +23,13 @@ def classify(
 ) -> None:
     """Classify one photograph and show what both branches say."""
     from service.cli.local import LocalRecognizer
-    from service.cli.render import report, save_overlay
+    from service.cli.render import check_overlay_name, report, save_overlay
     from service.datasets.spec import ClassEntry, DatasetSpec, clean_name
     from service.recognition.prompts import DEFAULT_TEMPLATE
     from service.recognizer import Options
 
+    if overlay is not None:
+        check_overlay_name(overlay)
     spec = DatasetSpec(
         classes=tuple(ClassEntry(clean_name(name)) for name in classes.split(",")),
         templates=tuple(template or [DEFAULT_TEMPLATE]),

@@ -29,7 +29,7 @@ def demo(
     local = LocalRecognizer(profile)
     spec = DatasetSpec(tuple(ClassEntry(name) for name in CLASSES))
     console = Console()
-    console.print(f"Classes: {', '.join(CLASSES)}\n")
+    typer.echo(f"Classes: {', '.join(CLASSES)}\n")
     for name, image, answer in zip(PHOTOGRAPHS, images, local.recognize(images, spec, Options(top_k=3)), strict=True):
         console.print(report(name, answer))
         if overlays is not None:

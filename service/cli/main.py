@@ -4,6 +4,7 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from service.cli import classify, datasets, demo, evaluate, models, serve
 from service.errors import ServiceError
@@ -27,5 +28,5 @@ def run() -> None:
     try:
         app()
     except ServiceError as error:
-        Console(stderr=True).print(f"[red]error[/red] ({error.code}): ", error.detail, sep="", markup=True)
+        Console(stderr=True).print(f"[red]error[/red] ({error.code}):", escape(error.detail))
         sys.exit(1)

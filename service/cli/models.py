@@ -45,7 +45,7 @@ def pull(names: Names = None) -> None:
         store = weights_store(settings, progress)
         for row in _rows(names):
             folder = store.folder(row)
-            Console().print(f"{row.name}: {folder}")
+            typer.echo(f"{row.name}: {folder}")
 
 
 @app.command()
@@ -59,7 +59,7 @@ def verify(names: Names = None) -> None:
     for row in _rows(names):
         for check in store.verify(row):
             sound &= check.state == "present"
-            Console().print(f"{row.name}: {check.expected.name}: {check.state}")
+            typer.echo(f"{row.name}: {check.expected.name}: {check.state}")
     raise typer.Exit(0 if sound else 1)
 
 

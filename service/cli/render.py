@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from service.errors import FieldProblem, InvalidFields
 from service.images import decode
 from service.recognition.answers import Branch, Recognition, Score
 
@@ -16,6 +17,7 @@ _REASONS = {
     "timeout": "the localizer took too long",
     "disabled": "no box was asked for",
 }
+OVERLAY_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 BOX_COLOUR = (255, 64, 0)
 
 
@@ -61,6 +63,12 @@ def _rows(scores: tuple[Score, ...]) -> list[Text]:
     return [Text(f"{score.confidence:6.1%}  {score.label}") for score in scores]
 
 
+def check_overlay_name(target: Path) -> None:
+    """Raises InvalidFields for a suffix that is no picture's, before any model time is spent."""
+    if target.suffix.lower() not in OVERLAY_SUFFIXES:
+        raise InvalidFields(FieldProblem("save-overlay", f"{target.name} is no picture's name", OVERLAY_SUFFIXES))
+
+
 def save_overlay(image: bytes, answer: Recognition, target: Path) -> None:
     """The upright picture with the box and the answer drawn in, in the format of `target`'s suffix."""
     picture = decode(image)
@@ -72,7 +80,8 @@ def save_overlay(image: bytes, answer: Recognition, target: Path) -> None:
     corner = (0.0, 0.0)
     if answer.detections:
         box = answer.detections[0].box.scaled(1 / x_scale, 1 / y_scale)
-        draw.rectangle((box.x0, box.y0, box.x1 - 1, box.y1 - 1), outline=BOX_COLOUR, width=max(2, size_px // 6))
+        right, lower = max(box.x0, box.x1 - 1), max(box.y0, box.y1 - 1)
+        draw.rectangle((box.x0, box.y0, right, lower), outline=BOX_COLOUR, width=max(2, size_px // 6))
         corner = (box.x0, max(0.0, box.y0 - 1.3 * size_px))
     font = ImageFont.load_default(size_px)
     draw.rectangle(draw.textbbox(corner, caption, font=font), fill=BOX_COLOUR)

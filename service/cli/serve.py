@@ -3,9 +3,12 @@
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    import uvicorn
 
 
 def serve(
@@ -27,23 +30,34 @@ def serve(
         server.should_exit = True
 
     app = create_app(settings, on_failure=stop)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=settings.shutdown_grace_s,
-        )
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_grace_s,
     )
-    for stopping in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn raises the signal once more after its orderly end, which would end the process by it: exit 0 is due.
-        signal.signal(stopping, lambda *_: None)
-    server.run()
+    server = uvicorn.Server(config)
+    code = 1 if not _run(server) or app.state.service.failure is not None else 0
     if not app.state.service.loaded.is_set():
         # Stopped while it loaded, perhaps gigabytes: nothing was accepted, and what is half downloaded is resumed.
-        os._exit(0)
-    if app.state.service.failure is not None or not server.started:
-        sys.exit(1)
+        os._exit(code)
+    sys.exit(code)
+
+
+def _run(server: "uvicorn.Server") -> bool:
+    """Serve until a signal comes; false if the address cannot be had."""
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    for stopping in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal once more after its orderly end, which would end the process by it: exit 0 is due.
+        signal.signal(stopping, stop)
+    try:
+        server.run()
+    except SystemExit:
+        return False
+    return server.started

@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +20,10 @@ from service.datasets.store import DatasetStore
 from service.errors import DatabaseUnavailable, Overloaded
 
 Floats = NDArray[np.float32]
-LEASE_S = 20.0
+FIRST_CHUNK_TEXTS = 16  # how fast the encoder is shows in the first chunk, which must be done within its lease
+FIRST_LEASE_S = 30.0
+LEAST_LEASE_S = 10.0
+LEASES_IN_CHUNKS = 4  # a lease holds for so many chunks as the last one
 LOOK_AGAIN_S = 0.5
 MOST_WAITING = 100_000
 log = logging.getLogger(__name__)
@@ -87,7 +91,7 @@ class PrototypeBuilder:
             row = self._builds.build(key)
             if row is None or row.ready or row.failure:
                 return
-            if self._builds.claim(key, owner, LEASE_S):
+            if self._builds.claim(key, owner, FIRST_LEASE_S):
                 self._build_claimed(key, spec, owner)
             elif not wait:
                 return
@@ -103,7 +107,10 @@ class PrototypeBuilder:
             for start, stop in gaps_of(spec, self._builds.chunk_sizes(key), self._chunk_texts):
                 if self._stopping.is_set():
                     return
-                if not self._builds.add_chunk(key, self._chunk(spec, start, stop), owner, LEASE_S):
+                started_s = time.monotonic()
+                chunk = self._chunk(spec, start, stop)
+                lease_s = max(LEAST_LEASE_S, LEASES_IN_CHUNKS * (time.monotonic() - started_s))
+                if not self._builds.add_chunk(key, chunk, owner, lease_s):
                     log.info("a build was given up", extra={"texts": key.texts_key})
                     return
             log.info("a dataset was built", extra={"texts": key.texts_key, "classes": len(spec.classes)})
@@ -120,17 +127,17 @@ class PrototypeBuilder:
 
 def gaps_of(spec: DatasetSpec, stored: Mapping[int, int], chunk_texts: int) -> Iterator[tuple[int, int]]:
     """`start, stop` of the classes that no chunk in `stored` (first class to class count) holds, in pieces of about
-    `chunk_texts` texts: a piece must be done well within a lease. Pieces stored with another size are kept."""
+    `chunk_texts` texts, the first smaller. Pieces stored with another size are kept."""
     starts = sorted(stored)
-    start = 0
+    start, most_texts = 0, min(chunk_texts, FIRST_CHUNK_TEXTS)
     while start < len(spec.classes):
         if start in stored:
             start += stored[start]
             continue
         limit = next((first for first in starts if first > start), len(spec.classes))
         stop, texts = start, 0
-        while stop < limit and (stop == start or texts + spec.text_count(spec.classes[stop]) <= chunk_texts):
+        while stop < limit and (stop == start or texts + spec.text_count(spec.classes[stop]) <= most_texts):
             texts += spec.text_count(spec.classes[stop])
             stop += 1
         yield start, stop
-        start = stop
+        start, most_texts = stop, chunk_texts

@@ -24,9 +24,11 @@ class Database:
     """Readers never wait. Writers come one after another, over all replicas: registrations are rare and short, and with
     one writer at a time no interleaving has to be thought about."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | None, data_dir: Path = Path("data")) -> None:
+        """`url` as SQLAlchemy takes it; None is a SQLite file in `data_dir`."""
         try:
-            self._url = sa.make_url(url)
+            default = sa.URL.create("sqlite", database=str(data_dir / "l2r2.sqlite3"))
+            self._url = default if url is None else sa.make_url(url)
             self._sqlite = self._url.get_backend_name() == "sqlite"
             known = {} if self._sqlite else {"connect_timeout": CONNECT_TIMEOUT_S}
             self._engine = sa.create_engine(self._url, pool_pre_ping=not self._sqlite, connect_args=known)

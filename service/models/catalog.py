@@ -14,9 +14,9 @@ from typing import Literal
 Kind = Literal["localizer", "encoder"]
 Family = Literal["u2net", "grounding_dino", "owlv2", "none", "embedded_clip", "open_clip"]
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-REPO_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+REPO_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
 def safe_name(name: str) -> str:

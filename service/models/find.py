@@ -22,7 +22,7 @@ def find_model(name: str, kind: Kind) -> Model:
         return model
     if kind == "encoder" and name.startswith(_HUB_PREFIX) and REPO_NAME.fullmatch(name.removeprefix(_HUB_PREFIX)):
         repo = name.removeprefix(_HUB_PREFIX)
-        own_name = repo.replace("/", "--").replace("_", "-").lower()
+        own_name = repo.replace("/", "--").lower()
         return hub_model(own_name, kind, "open_clip", repo, "as its publisher says", "open_clip repository")
     folder = Path(name)
     if model is None and name and folder.is_dir():

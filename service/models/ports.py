@@ -20,7 +20,6 @@ class Encoder(Protocol):
 
     name: str
     revision: str  # changes whenever an embedding may change; stored prototypes are keyed by it
-    dimensions: int
     logit_scale: float
     pad_colour: Rgb
 
@@ -60,7 +59,6 @@ class Localizer(Protocol):
 
     name: str
     revision: str
-    takes_prompts: bool
     default_threshold: float
 
     def check_prompts(self, prompts: PromptSet) -> None:

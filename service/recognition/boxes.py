@@ -73,24 +73,9 @@ def outward_pixels(box: Box, width: int, height: int) -> tuple[int, int, int, in
     return x0, y0, max(min(math.ceil(box.x1), width), x0 + 1), max(min(math.ceil(box.y1), height), y0 + 1)
 
 
-def iou(first: Box, second: Box) -> float:
-    """Intersection over union, in [0, 1]."""
-    width = min(first.x1, second.x1) - max(first.x0, second.x0)
-    height = min(first.y1, second.y1) - max(first.y0, second.y0)
-    if width <= 0 or height <= 0:
-        return 0.0
-    overlap = width * height
-    return overlap / (first.area + second.area - overlap)
-
-
 def mask_extent(mask: NDArray[np.bool_]) -> Box | None:
     """The smallest box around the true cells of `mask [H, W]`, in its own cells; None for an empty mask."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
         return None
     return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
-
-
-def best(detections: list[Detection]) -> Detection | None:
-    """The detection with the highest score; of equals the first."""
-    return max(detections, key=lambda detection: detection.score, default=None)

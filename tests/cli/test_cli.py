@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,10 @@ from running import RunningService  # type: ignore[import-not-found]
 from typer.testing import CliRunner
 
 from service.cli.main import app
-from service.cli.render import BOX_COLOUR
-from service.errors import InvalidFields, ServiceError, SettingsError
+from service.cli.render import BOX_COLOUR, save_overlay
+from service.errors import BadRequest, InvalidFields, ServiceError, SettingsError
+from service.recognition.answers import Recognition, Score
+from service.recognition.boxes import Box, Detection
 
 
 @pytest.fixture
@@ -154,3 +157,52 @@ def test_a_bad_setting_stops_the_start_with_a_reason(tmp_path: Path, settings: d
     service = RunningService(tmp_path / "log", data_dir=str(tmp_path), **settings)
     assert service.process.wait(60) == 1
     assert words in service.log.read_text()
+
+
+def test_a_name_is_one_part_of_the_address(server: RunningService) -> None:
+    invoke("datasets", "add", "kept", "--classes", "a,b", "--url", server.url)
+    for name in ("kept?x", "kept#x", "../datasets/kept"):
+        with pytest.raises(ServiceError, match="404"):
+            invoke("datasets", "delete", name, "--url", server.url)
+    assert json.loads(invoke("datasets", "show", "kept", "--url", server.url))["name"] == "kept"
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe"])
+def test_a_dataset_file_that_cannot_be_read_is_said_plainly(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "dataset.json"
+    file.write_bytes(content)
+    with pytest.raises(BadRequest, match="cannot be read"):
+        invoke("datasets", "add", "x", "--file", str(file))
+
+
+def test_an_overlay_that_is_no_picture_is_refused_before_any_work(photo: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidFields, match="no picture's name"):
+        invoke("classify", str(photo), "--classes", "a,b", "--save-overlay", str(tmp_path / "out.xyz"))
+
+
+def test_an_overlay_of_a_sliver_of_a_box_is_drawn(tmp_path: Path, photographs: dict[str, bytes]) -> None:
+    box = Detection(Box(63.6, 0, 64, 0.3), 0.5)
+    answer = Recognition("a", 1.0, "full", None, (box,), (Score("a", 1.0),), {}, 640, 427, {})
+    save_overlay(photographs["rocket"], answer, tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as drawn:
+        assert drawn.size == (640, 427)
+
+
+def test_errors_keep_their_brackets() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "models", "pull", "[/x]l2r2[demo]"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "[/x]l2r2[demo]" in done.stderr.replace("\n", "")
+
+
+def test_an_address_that_is_taken_ends_the_start_at_once(server: RunningService, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent_hub:
+        endpoint = f"http://127.0.0.1:{silent_hub.getsockname()[1]}"
+        environment = {"data_dir": str(tmp_path), "models_cache": str(tmp_path / "c"), "hub_endpoint": endpoint}
+        service = RunningService(tmp_path / "log", port=server.port, profile="standard", **environment)
+        assert service.process.wait(30) == 1
+    assert "address already in use" in service.log.read_text()

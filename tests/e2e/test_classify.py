@@ -164,6 +164,7 @@ BAD_FIELDS = [
     ({"localizer_prompt": "  "}, "localizer_prompt"),
     ({"metadata": "[1]"}, "metadata"),
     ({"metadata": "{"}, "metadata"),
+    ({"metadata": "[" * 100_000}, "metadata"),
     ({"topk": "3"}, "topk"),
 ]
 

@@ -85,6 +85,13 @@ async def test_a_body_that_is_no_json_is_refused(client: httpx.AsyncClient) -> N
     assert (response.status_code, response.json()["code"]) == (400, "malformed_request")
 
 
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
+async def test_a_body_of_another_type_is_refused(client: httpx.AsyncClient, content_type: str) -> None:
+    headers = {"content-type": content_type} if content_type else {}
+    response = await client.post("/datasets", content=b'{"name": "x", "classes": ["a"]}', headers=headers)
+    assert (response.status_code, response.json()["code"]) == (415, "unsupported_media_type")
+
+
 async def test_a_body_over_the_limit_is_refused_while_it_streams(client: httpx.AsyncClient) -> None:
     async def chunks():  # type: ignore[no-untyped-def]
         for _ in range(12):

@@ -22,7 +22,7 @@ async def test_a_loaded_service_is_alive_and_ready(client: httpx.AsyncClient, pa
 
 async def test_health_shows_the_workers(client: httpx.AsyncClient) -> None:
     workers = (await client.get("/healthz")).json()["workers"]
-    assert set(workers) == {"localizer", "encoder"}
+    assert set(workers) == {"localizer", "encoder", "prototype builder"}
     assert all(worker["alive"] for worker in workers.values())
 
 
@@ -98,6 +98,7 @@ async def test_openapi_describes_every_route_with_examples_and_errors(client: ht
         for status, answer in operation["responses"].items():
             if int(status) >= 400 and path not in ("/livez", "/readyz", "/healthz"):
                 assert answer["content"]["application/problem+json"]["example"]["status"] == int(status)
+                assert set(answer["content"]) == {"application/problem+json"}
     body = document["paths"]["/classify"]["post"]["requestBody"]["content"]
     assert {"multipart/form-data", "application/json", "image/jpeg", "image/png"} <= set(body)
     assert set(body["multipart/form-data"]["schema"]["properties"]) == {

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from service.recognition.boxes import Box, Detection, best, clipped, iou, mask_extent, outward_pixels
+from service.recognition.boxes import Box, Detection, clipped, mask_extent, outward_pixels
 
 coordinates = st.floats(-500, 500).map(lambda value: round(value, 3))
 
@@ -33,22 +33,6 @@ def test_a_box_with_an_edge_that_is_no_number_cannot_be_built(edge: float) -> No
 def test_a_score_outside_its_range_cannot_be_built(score: float) -> None:
     with pytest.raises(ValueError, match="score"):
         Detection(Box(0, 0, 1, 1), score)
-
-
-@given(boxes(), boxes())
-def test_iou_is_symmetric_and_bounded(first: Box, second: Box) -> None:
-    assert iou(first, second) == iou(second, first)
-    assert 0.0 <= iou(first, second) <= 1.0 + 1e-9
-
-
-@given(boxes())
-def test_a_box_overlaps_itself_fully(box: Box) -> None:
-    assert iou(box, box) == pytest.approx(1.0)
-
-
-def test_iou_of_known_boxes() -> None:
-    assert iou(Box(0, 0, 2, 2), Box(1, 1, 3, 3)) == pytest.approx(1 / 7)
-    assert iou(Box(0, 0, 1, 1), Box(1, 0, 2, 1)) == 0.0
 
 
 @given(boxes(), st.integers(1, 300), st.integers(1, 300))
@@ -97,16 +81,6 @@ def test_the_extent_of_a_mask_is_the_smallest_box_around_it(mask: np.ndarray) ->
         return
     rows, columns = np.nonzero(mask)
     assert extent == Box(columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-
-
-@given(st.lists(st.floats(0, 1), max_size=6))
-def test_the_best_detection_has_the_highest_score(scores: list[float]) -> None:
-    detections = [Detection(Box(0, 0, place + 1, 1), score) for place, score in enumerate(scores)]
-    found = best(detections)
-    if not scores:
-        assert found is None
-        return
-    assert found is detections[scores.index(max(scores))]
 
 
 @given(boxes())

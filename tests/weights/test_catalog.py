@@ -119,7 +119,7 @@ def test_any_open_clip_repository_of_a_hub_is_an_encoder() -> None:
     assert isinstance(model.source, HubSource)
     assert (model.source.repo, model.family) == ("Some-Owner/Some_Model.v2", "open_clip")
     assert "open_clip_config.json" in model.source.include
-    assert model.name == "some-owner--some-model.v2"
+    assert model.name == "some-owner--some_model.v2"
 
 
 @pytest.mark.parametrize("name", ["hf-hub:", "hf-hub:no-owner", "hf-hub:../../etc", "hf-hub:a/b/c"])

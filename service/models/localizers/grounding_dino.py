@@ -58,7 +58,6 @@ class _KeptTextBackbone(torch.nn.Module):
 
 
 class GroundingDino:
-    takes_prompts = True
     default_threshold = 0.25
 
     def __init__(self, name: str, revision: str, folder: Path, hardware: Hardware) -> None:

@@ -12,7 +12,6 @@ from service.recognition.boxes import Detection
 class NoLocalizer:
     name = "none"
     revision = "none"
-    takes_prompts = False
     default_threshold = 0.0
 
     def check_prompts(self, prompts: PromptSet) -> None:

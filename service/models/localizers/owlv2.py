@@ -31,7 +31,6 @@ class _Queries:
 
 
 class Owlv2:
-    takes_prompts = True
     default_threshold = 0.2
 
     def __init__(self, name: str, revision: str, folder: Path, hardware: Hardware) -> None:

@@ -18,7 +18,6 @@ MASK_LEVEL = 0.5  # of the mask stretched to [0, 1]
 
 
 class U2Net:
-    takes_prompts = False
     default_threshold = 0.3
 
     def __init__(self, name: str, revision: str, weights: Path, threads: int) -> None:
