@@ -89,3 +89,15 @@ def test_scaling_there_and_back_changes_nothing(box: Box) -> None:
     assume(box.height > 0.1)
     back = box.scaled(2.0, 4.0).scaled(0.5, 0.25)
     assert back == box
+
+
+def test_known_boxes_are_clipped_or_gone() -> None:
+    assert clipped(Box(-5, -5, 3, 4), 10, 10) == Box(0, 0, 3, 4)
+    assert clipped(Box(20, 0, 30, 5), 10, 10) is None
+
+
+def test_the_extent_of_known_masks() -> None:
+    mask = np.zeros((4, 5), bool)
+    assert mask_extent(mask) is None
+    mask[1, 2] = mask[3, 4] = True
+    assert mask_extent(mask) == Box(2, 1, 5, 4)

@@ -38,3 +38,12 @@ def test_runs_keep_all_prompts_in_order_within_the_limit(prompts: list[str], lim
 
 def test_runs_are_as_long_as_the_limit_allows() -> None:
     assert split_by_tokens(["a", "b", "c"], count, 6) == [("a", "b"), ("c",)]
+
+
+def test_a_prompt_longer_than_the_limit_is_refused() -> None:
+    with pytest.raises(ValueError, match="more than 6 tokens"):
+        split_by_tokens(["a", "one two three four five six"], count, 6)
+
+
+def test_no_prompts_are_no_runs() -> None:
+    assert split_by_tokens([], count, 6) == []
