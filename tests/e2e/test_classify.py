@@ -12,7 +12,7 @@ from PIL import Image
 pytestmark = pytest.mark.anyio
 
 JPEG = {"content-type": "image/jpeg"}
-LABELS = {"chelsea": "cat", "coffee": "cup of coffee", "rocket": "rocket"}
+LABELS = {"chelsea": "cat", "coffee": "cup of coffee", "astronaut": "astronaut", "rocket": "rocket"}
 
 
 async def classify(client: httpx.AsyncClient, image: bytes, **fields: Any) -> httpx.Response:

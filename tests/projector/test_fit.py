@@ -75,6 +75,17 @@ def test_common_tags_are_no_names_and_rare_ones_are_light() -> None:
     )
 
 
+def test_a_tag_with_drawings_of_its_own_means_those_above_all() -> None:
+    drawn, texts = made_up_gallery(30)
+    tags = tuple(("thing 4",) if name == "thing 3" else () for name in drawn.names)
+    named = gather(Gallery(drawn.names, tags, drawn.styles, drawn.embeddings), texts, SETTINGS)
+    own, tagged = (named.targets[named.names.index(name)] for name in ("thing 4", "thing 3"))
+    plain = gather(Gallery(drawn.names, ((),) * len(tags), drawn.styles, drawn.embeddings), texts, SETTINGS)
+    before = plain.targets[plain.names.index("thing 4")]
+    share = SETTINGS.named_tag_weight / (1 + SETTINGS.named_tag_weight)
+    np.testing.assert_allclose(own, (1 - share) * before + share * tagged, atol=1e-6)
+
+
 def test_sharpening_turns_away_from_noise() -> None:
     drawn, texts = made_up_gallery(100)
     loud = np.zeros(IMAGE_DIM, np.float32)

@@ -57,8 +57,8 @@ def write_card(
         _data(drawings_by_style),
         _METHOD + "\n\nSettings: " + ", ".join(f"{name} {value}" for name, value in asdict(settings).items()) + ".",
         _validation(validation),
-        "## Rebuild\n`l2r2 models build-projector` (needs `npm`, `apt-get`, `dpkg-deb`, the extra `projector`): about "
-        "10 minutes on two free cores (17 measured on two shared ones), resumable. "
+        "## Rebuild\n`l2r2 models build-projector --cache DIR` (needs `npm`, `apt-get`, `dpkg-deb`, the extra "
+        "`projector`): 13 minutes on two busy cores, resumable. "
         "Packages are fetched by name and version through your own mirrors.",
         _USE,
         _LIMITS,
@@ -70,8 +70,9 @@ def add_measurements(path: Path, table: str) -> None:
     """Put a Markdown table of figures on photographs at the end of a card, in place of any there already."""
     card = path.read_text(encoding="utf-8").split(_MEASURED)[0].rstrip()
     note = (
-        "Development pictures: no fit saw them, but the shrinkage and the list of packages were settled with an eye on "
-        "them too, so expect less elsewhere. The sets are small: 4 points either way are noise."
+        "Development pictures: no fit saw them, but the shrinkage, the weight of tags that are names, and the list of "
+        "packages were settled with an eye on them too, so expect less elsewhere. The sets are small: 4 points either "
+        "way are noise."
     )
     path.write_text("\n".join([card, "", _MEASURED, note, "", table]) + "\n", encoding="utf-8")
 

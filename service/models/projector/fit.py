@@ -33,6 +33,8 @@ class Settings:
     gamma: float = 2.0
     ridge: float = 0.3
     tag_weight: float = 0.4
+    named_tag_weight: float = 0.1
+    """Of a tag that has drawings of its own: an astronaut tagged "rocket" says little of what a rocket looks like."""
     tag_limit: int = 12
     """A tag of drawings with more names than this says too little to be a name."""
     weight_cap: float = 5.0
@@ -106,13 +108,15 @@ def gallery(pictures: Sequence[Drawing], embeddings: Mapping[str, Floats]) -> Ga
 def gather(drawn: Gallery, text_embeddings: Mapping[str, Floats], settings: Settings) -> Named:
     """Names and tags with their targets. `text_embeddings` holds a unit vector [384] for each."""
     centred = drawn.centred_by_style()
+    words_with_drawings = set(drawn.names)
     entries: dict[str, list[tuple[float, int]]] = defaultdict(list)
     names_of_tag: dict[str, set[str]] = defaultdict(set)
     for row, (name, tags) in enumerate(zip(drawn.names, drawn.tags, strict=True)):
         entries[name].append((1.0, row))
         for tag in set(tags) - {name, ""}:
             names_of_tag[tag].add(name)
-            entries[tag].append((settings.tag_weight, row))
+            weight = settings.named_tag_weight if tag in words_with_drawings else settings.tag_weight
+            entries[tag].append((weight, row))
     common = {tag for tag, names in names_of_tag.items() if len(names) > settings.tag_limit}
     kept = {name: [e for e in found if e[0] == 1.0 or name not in common] for name, found in entries.items()}
     names = sorted(name for name, found in kept.items() if found)
