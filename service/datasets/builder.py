@@ -84,18 +84,22 @@ class PrototypeBuilder:
         """Build what is missing, in the calling thread. Where another is at it: `wait` for it, or leave it alone."""
         owner = uuid.uuid4().hex  # of this call: threads of one process exclude each other too
         while not self._stopping.is_set():
-            spec = self._store.spec_of_texts(key.texts_key)
-            if spec is None:
-                return
-            self._builds.begin(key, len(spec.classes))
             row = self._builds.build(key)
-            if row is None or row.ready or row.failure:
+            if row is not None and row.ready:
+                self._builds.begin(key, row.class_count)  # whoever still waits for it
+            if row is not None and (row.ready or row.failure):
                 return
-            if self._builds.claim(key, owner, FIRST_LEASE_S):
-                self._build_claimed(key, spec, owner)
-            elif not wait:
+            if row is None or row.lease_until < time.time():
+                spec = self._store.spec_of_texts(key.texts_key)
+                if spec is None:
+                    return
+                self._builds.begin(key, len(spec.classes))
+                if self._builds.claim(key, owner, FIRST_LEASE_S):
+                    self._build_claimed(key, spec, owner)
+                    return
+            if not wait:  # another is at it, and a list of 100,000 classes was not read to find that out
                 return
-            self._stopping.wait(LOOK_AGAIN_S if wait else 0)
+            self._stopping.wait(LOOK_AGAIN_S)
 
     def _build_queued(self, keys: Sequence[BuildKey]) -> list[None]:
         for key in keys:
