@@ -10,16 +10,17 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 import service
-from service.api import classify, datasets, health, problems
+from service.api import calibration, classify, datasets, health, problems, versions
 from service.api.middleware import BodyLimit, RequestContext
 from service.api.state import Parts, State
 from service.datasets.build_store import BuildStore
-from service.datasets.builder import PrototypeBuilder, TextEncoder
+from service.datasets.builder import PrototypeBuilder
 from service.datasets.database import Database
+from service.datasets.prototypes import DatasetEncoder
 from service.datasets.records import RegistryLimits
 from service.datasets.registry import Registry
 from service.datasets.store import DatasetStore
-from service.engine import load_engine, warm_up
+from service.engine import Engine, load_engine, warm_up
 from service.errors import ServiceError
 from service.settings import Settings
 
@@ -35,14 +36,13 @@ def load_parts(settings: Settings) -> Parts:
     engine = load_engine(settings)
     database = Database(settings.database_url, settings.data_dir)
     database.migrate()
-    encoder = engine.recognizer.encoder
-    text_encoder = TextEncoder(encoder.name, encoder.revision, encoder.embed_texts)
+    encoder = _dataset_encoder(engine)
     store, builds = DatasetStore(database), BuildStore(database)
     registry = Registry(
         store,
         builds,
-        PrototypeBuilder(store, builds, text_encoder, settings.build_chunk_texts),
-        text_encoder,
+        PrototypeBuilder(store, builds, encoder, settings.build_chunk_texts),
+        encoder,
         engine.recognizer.localizer.check_prompts,
         RegistryLimits(settings.max_classes, settings.background_build_texts, settings.prototypes_cache_mb * 2**20),
     )
@@ -50,6 +50,18 @@ def load_parts(settings: Settings) -> Parts:
     warm_up(engine.recognizer)
     log.info("ready", extra={"device": str(engine.hardware), "profile": settings.profile, "database": str(database)})
     return Parts(engine, registry, database)
+
+
+def _dataset_encoder(engine: Engine) -> DatasetEncoder:
+    recognizer = engine.recognizer
+    return DatasetEncoder(
+        recognizer.encoder.name,
+        recognizer.encoder.revision,
+        recognizer.encoder.embed_texts,
+        recognizer.embed_exemplar,
+        picture_revision=f"{recognizer.localizer.name} {recognizer.localizer.revision}",
+        shared_space=engine.encoder_row.family == "embedded_clip",  # its projector lays texts near pictures
+    )
 
 
 def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None) -> FastAPI:
@@ -87,7 +99,7 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
     app.state.service = state
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     problems.install(app)
-    for router in (classify.router, datasets.router, health.router):
+    for router in (classify.router, datasets.router, versions.router, calibration.router, health.router):
         app.include_router(router)
     return app
 

@@ -12,13 +12,14 @@ from service.datasets.prototypes import unsaved_dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
 from service.errors import InvalidFields, SettingsError
 from service.images import ImageLimits
-from service.models.catalog import PROFILES, Kind, Model
-from service.models.factory import load_encoder, load_localizer
+from service.models.catalog import GIVES_MASKS, PROFILES, Kind, Model, Profile
+from service.models.factory import load_encoder, load_localizer, load_segmenter
 from service.models.find import find_model
 from service.models.hardware import Hardware, choose_hardware, one_blas_thread
 from service.models.weights import Progress, WeightsStore
-from service.recognizer import Limits, Options, Recognizer
+from service.recognizer import Recognizer
 from service.settings import Settings
+from service.stages.options import Limits, Options
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ class Engine:
     hardware: Hardware
     localizer_row: Model
     encoder_row: Model
+    segmenter_row: Model | None
 
 
 def weights_store(settings: Settings, progress: Progress | None = None) -> WeightsStore:
@@ -41,15 +43,26 @@ def weights_store(settings: Settings, progress: Progress | None = None) -> Weigh
     )
 
 
-def chosen_models(settings: Settings) -> tuple[Model, Model]:
-    """The localizer's and the encoder's row. Raises SettingsError, listing the known names."""
+def chosen_models(settings: Settings) -> tuple[Model, Model, Model | None]:
+    """The localizer's, the encoder's and, if masks are wanted, the segmenter's row.
+
+    Raises SettingsError, listing the known names.
+    """
+    profile = profile_of(settings)
+    localizer = _find(settings.localizer or profile.localizer, "localizer")
+    encoder = _find(settings.encoder or profile.encoder, "encoder")
+    # A localizer that sees the object's pixels itself needs no second model to say which they are.
+    usual = None if localizer.family in GIVES_MASKS or localizer.family == "none" else profile.segmenter
+    segmenter = settings.segmenter or usual
+    return localizer, encoder, None if segmenter in (None, "none") else _find(segmenter, "segmenter")
+
+
+def profile_of(settings: Settings) -> Profile:
+    """Raises SettingsError, listing the known names."""
     profile = PROFILES.get(settings.profile)
     if profile is None:
         raise SettingsError(f"L2R2_PROFILE: {settings.profile!r} is not known; known: {', '.join(PROFILES)}")
-    return (
-        _find(settings.localizer or profile.localizer, "localizer"),
-        _find(settings.encoder or profile.encoder, "encoder"),
-    )
+    return profile
 
 
 def _find(name: str, kind: Kind) -> Model:
@@ -65,21 +78,28 @@ def load_engine(settings: Settings, progress: Progress | None = None) -> Engine:
     Raises:
         SettingsError, WeightsError.
     """
-    localizer_row, encoder_row = chosen_models(settings)
+    localizer_row, encoder_row, segmenter_row = chosen_models(settings)
+    rows = [row for row in (localizer_row, encoder_row, segmenter_row) if row is not None]
     one_blas_thread()
     hardware = choose_hardware(settings.device, settings.dtype, settings.threads)
-    log.info("loading models", extra={"device": str(hardware), "models": [localizer_row.name, encoder_row.name]})
+    log.info("loading models", extra={"device": str(hardware), "models": [row.name for row in rows]})
     store = weights_store(settings, progress)
-    localizer = load_localizer(localizer_row, store, hardware)
-    encoder = load_encoder(encoder_row, store, hardware)
-    return Engine(Recognizer(localizer, encoder, _limits(settings, hardware)), hardware, localizer_row, encoder_row)
+    recognizer = Recognizer(
+        load_localizer(localizer_row, store, hardware),
+        load_encoder(encoder_row, store, hardware),
+        _limits(settings, hardware),
+        load_segmenter(segmenter_row, store, hardware) if segmenter_row is not None else None,
+    )
+    return Engine(recognizer, hardware, localizer_row, encoder_row, segmenter_row)
 
 
 def _limits(settings: Settings, hardware: Hardware) -> Limits:
     return Limits(
         image=ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels),
+        branches=profile_of(settings).branches,
         box_threshold=settings.box_threshold,
         box_margin=settings.box_margin,
+        object_overlap=settings.object_overlap,
         locate_timeout_s=settings.locate_timeout_s,
         request_timeout_s=settings.request_timeout_s,
         max_batch=settings.max_batch_size,

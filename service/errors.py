@@ -13,6 +13,7 @@ ServiceError
 ├── NotFound                   404  not_found
 ├── MethodNotAllowed           405  method_not_allowed
 ├── DatasetNotFound            404  dataset_not_found
+├── DatasetVersionNotFound     404  dataset_version_not_found
 ├── DatasetConflict            409  dataset_conflict
 ├── DatasetBuilding            503  dataset_building
 ├── DatasetBuildFailed         409  dataset_build_failed
@@ -117,6 +118,10 @@ class MethodNotAllowed(ServiceError):
 
 class DatasetNotFound(ServiceError):
     status, code, title = 404, "dataset_not_found", "There is no such dataset"
+
+
+class DatasetVersionNotFound(ServiceError):
+    status, code, title = 404, "dataset_version_not_found", "The dataset has no such version"
 
 
 class DatasetConflict(ServiceError):

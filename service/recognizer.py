@@ -1,4 +1,4 @@
-"""The product in one readable class: locate, look twice, embed both views at once, score, fuse (L2R2, section 3).
+"""The product in one readable class: locate, look, embed all views at once, score, fuse (L2R2, section 3).
 
 Every stage is timed; the models sit behind batchers, so that many requests share their calls.
 """
@@ -6,69 +6,45 @@ Every stage is timed; the models sit behind batchers, so that many requests shar
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from service.batching import Batcher, WorkerHealth
+from service.batching import WorkerHealth
 from service.datasets.records import Dataset
-from service.errors import DeadlineExceeded, FieldProblem, InvalidFields, Overloaded
-from service.images import DEFAULT_LIMITS, ImageLimits, Picture, decode
-from service.models.ports import Encoder, Floats, Localizer, LocatorInput, PromptSet
-from service.recognition.answers import Fallback, Recognition, best_scores, branch_of
-from service.recognition.boxes import Detection
-from service.recognition.fusion import FUSIONS
-from service.recognition.scoring import class_logits, softmax
-from service.recognition.views import BRANCHES, FG, FULL, foreground
+from service.errors import DeadlineExceeded, Overloaded
+from service.images import Picture, decode
+from service.models.ports import Encoder, Floats, Localizer, PromptSet, Segmenter
+from service.recognition.answers import Cascade, ObjectAnswer, Recognition
+from service.recognition.scoring import unit
+from service.recognition.views import FG, FULL, VIEWS, Scene, Style
+from service.stages.answering import Answering
+from service.stages.candidates import recognize_candidates
+from service.stages.locating import NOT_ASKED, Located, Locating
+from service.stages.looking import Looking
+from service.stages.options import Abilities, Limits, Options, Plan, plan_for, usual_branches
+from service.stages.originals import in_original_pixels
+from service.stages.seeing import Seeing
+from service.stages.together import all_of
 from service.telemetry import Stopwatch
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Bounds and defaults of one recognizer; times in seconds, `box_margin` as a part of the box's size."""
-
-    image: ImageLimits = DEFAULT_LIMITS
-    box_threshold: float | None = None
-    box_margin: float = 0.0
-    locate_timeout_s: float = 30.0
-    request_timeout_s: float = 60.0
-    max_batch: int = 16
-    max_waiting: int = 256
-    threads: int = 2
-
-
-@dataclass(frozen=True)
-class Options:
-    """What one request asks for; None leaves it to the dataset."""
-
-    top_k: int = 5
-    fusion: str | None = None
-    branches: tuple[str, ...] = BRANCHES
-    localizer_prompt: str | None = None
-
-
-@dataclass(frozen=True)
-class Located:
-    """The detections in pixels of the decoded array, best first, and why the best is not to be used, if so."""
-
-    detections: tuple[Detection, ...] = ()
-    fallback: Fallback | None = None
-
-
 class Recognizer:
-    """One localizer and one encoder, each behind a queue and a worker; decoding and resizing in a pool of threads."""
+    """One localizer, perhaps one segmenter, and one encoder, each behind a queue and a worker; decoding and resizing in
+    a pool of threads."""
 
-    def __init__(self, localizer: Localizer, encoder: Encoder, limits: Limits) -> None:
-        self.localizer, self.encoder, self.limits = localizer, encoder, limits
-        bounds = {"max_batch": limits.max_batch, "max_waiting": limits.max_waiting}
-        self._locating: Batcher[LocatorInput, list[Detection]] = Batcher("localizer", localizer.locate, **bounds)
-        self._embedding: Batcher[Floats, Floats] = Batcher("encoder", self._embed_views, **bounds)
+    def __init__(
+        self, localizer: Localizer, encoder: Encoder, limits: Limits, segmenter: Segmenter | None = None
+    ) -> None:
+        self.localizer, self.encoder, self.segmenter, self.limits = localizer, encoder, segmenter, limits
+        makes_masks = segmenter is not None or localizer.gives_masks
+        self._abilities = Abilities(encoder.pad_colour, localizer.default_threshold, makes_masks)
         self._pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="pictures")
+        self._locating = Locating(localizer, segmenter, limits, self._pool)
+        self._looking = Looking(encoder, limits, self._pool)
+        self._seeing = Seeing(self._locating, self._looking, limits)
         self._inside = 0
         # Only so many pictures are decoded as keep the models busy: the first that came are the first to be done, and
         # the others wait as compressed bytes.
@@ -79,10 +55,11 @@ class Recognizer:
 
         Raises:
             ImageError: the bytes are no acceptable picture.
-            InvalidFields: the localizer cannot take the prompt.
+            InvalidFields: an option that is not known or cannot be met, or a prompt the localizer cannot take.
             Overloaded, DeadlineExceeded, ModelFailed.
         """
         watch = Stopwatch()
+        plan = plan_for(options, dataset, self.limits, self._abilities)
         if self._inside >= self.limits.max_waiting:
             raise Overloaded(f"{self._inside} pictures are being recognized or wait for it", retry_after_s=1)
         self._inside += 1
@@ -90,107 +67,128 @@ class Recognizer:
             async with asyncio.timeout(self.limits.request_timeout_s), self._decoded:
                 with watch.stage("decode"):
                     picture = await self._in_pool(decode, data, self.limits.image)
-                with watch.stage("locate"):
-                    located = await self._locate(picture, dataset, options)
-                with watch.stage("views"):
-                    names, pixels = await self._in_pool(self._views, picture, located, dataset, options)
-                with watch.stage("embed"):
-                    embeddings = await asyncio.wrap_future(self._embedding.submit(pixels))
-                views = dict(zip(names, embeddings, strict=True))
-                return await self._in_pool(self._answer, picture, located, views, dataset, options, watch)
+                answering = await self._in_pool(Answering, dataset, plan, self.encoder.logit_scale)
+                if options.candidates:
+                    stages = (self._locating, self._seeing, self._looking)
+                    answer = await recognize_candidates(picture, plan, answering, stages, watch)
+                else:
+                    answer = await self._recognize(picture, plan, answering, watch)
+                return in_original_pixels(answer, picture, watch)
         except TimeoutError:
             raise DeadlineExceeded(f"no answer within {self.limits.request_timeout_s:g} s") from None
         finally:
             self._inside -= 1
 
+    def embed_exemplar(self, data: bytes, prompts: PromptSet) -> Floats:
+        """A class's example picture as a unit vector `[D]`: the mean of its full and its fg view, for one thread.
+
+        Raises:
+            ImageError, InvalidFields, Overloaded, DeadlineExceeded, ModelFailed.
+        """
+        picture = decode(data, self.limits.image)
+        detections = self._locating.find_now(picture, prompts)
+        strong = [found for found in detections if found.score >= self.localizer.default_threshold]
+        scene = Scene(picture.rgb, strong[0].box if strong else None)
+        names = (FULL, FG) if strong else (FULL,)
+        style = Style(self.encoder.pad_colour)
+        rows = self._looking.look_now(scene, names, style, self.limits.request_timeout_s)
+        mean: Floats = unit(rows.mean(axis=0))
+        return mean
+
+    @property
+    def usual_branches(self) -> tuple[str, ...]:
+        """Those that answer where neither the request nor the dataset names any."""
+        return usual_branches(self.limits.branches, self._abilities)
+
     def health(self) -> Mapping[str, WorkerHealth]:
-        return {worker.name: worker.health() for worker in (self._locating, self._embedding)}
+        return {**self._locating.health(), **self._looking.health()}
 
     def close(self, timeout_s: float | None = None) -> None:
         """Finish what was accepted and end the workers."""
         self._locating.close(timeout_s)
-        self._embedding.close(timeout_s)
+        self._looking.close(timeout_s)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _locate(self, picture: Picture, dataset: Dataset, options: Options) -> Located:
-        """Section 3.1; the fallback of its last paragraph when there is no box, or none to be relied on."""
-        if FG not in options.branches or self.localizer.name == "none":
-            return Located(fallback="disabled")
-        prompts, field = dataset.spec.prompt_set, "localizer_prompts"
-        if options.localizer_prompt is not None:
-            prompts, field = PromptSet((options.localizer_prompt,)), "localizer_prompt"
-        prepared = await self._in_pool(self._prepare, picture, prompts, field)
-        try:
-            waiting = asyncio.wrap_future(self._locating.submit(prepared))
-            detections = await asyncio.wait_for(waiting, self.limits.locate_timeout_s)
-        except TimeoutError:
-            return Located(fallback="timeout")
-        if not detections:
-            return Located(fallback="no_detection")
-        weak = detections[0].score < self._threshold(dataset)
-        return Located(tuple(detections), "low_score" if weak else None)
+    async def _recognize(self, picture: Picture, plan: Plan, answering: Answering, watch: Stopwatch) -> Recognition:
+        """Locate, look, answer; with a cascade, look once first and stop if that is sure."""
+        looks: dict[str, Floats] = {}
+        cascade = None
+        first = plan.first_view
+        if first == FULL:
+            looks, cascade = await self._first_look(Scene(picture.rgb), FULL, plan, answering, watch)
+            if cascade.stopped:
+                return await self._answer(picture, NOT_ASKED, looks, plan, answering, watch, cascade)
+        with watch.stage("locate"):
+            located = await self._locating.locate(picture, plan)
+        if plan.options.objects:
+            return await self._answer_objects(picture, located, plan, answering, watch)
+        if first == FG and located.best is not None:
+            looks, cascade = await self._first_look(Scene(picture.rgb, located.best.box), FG, plan, answering, watch)
+            if cascade.stopped:
+                return await self._answer(picture, located, looks, plan, answering, watch, cascade)
+        shown, views = await self._seeing.whole(picture, located.best, plan, watch, tuple(looks))
+        [others] = await self._looking.embed([views], watch)
+        looks = {name: {**looks, **others}[name] for name in shown}
+        return await self._answer(picture, _relied_on(located, plan, shown), looks, plan, answering, watch, cascade)
 
-    def _prepare(self, picture: Picture, prompts: PromptSet, field: str) -> LocatorInput:
-        try:
-            self.localizer.check_prompts(prompts)
-        except ValueError as error:
-            raise InvalidFields(FieldProblem(field, str(error))) from None
-        return self.localizer.preprocess(picture.rgb, prompts)
+    async def _first_look(
+        self, scene: Scene, name: str, plan: Plan, answering: Answering, watch: Stopwatch
+    ) -> tuple[dict[str, Floats], Cascade]:
+        [looks] = await self._looking.embed([await self._looking.make(scene, [name], plan.style, watch)], watch)
+        return looks, Cascade(name, *await self._in_pool(answering.first_is_sure, looks))
 
-    def _threshold(self, dataset: Dataset) -> float:
-        for threshold in (dataset.spec.box_threshold, self.limits.box_threshold):
-            if threshold is not None:
-                return threshold
-        return self.localizer.default_threshold
-
-    def _views(
-        self, picture: Picture, located: Located, dataset: Dataset, options: Options
-    ) -> tuple[list[str], Floats]:
-        """The branches to be asked and their views `[V, 3, S, S]`; the full view alone when there is a fallback."""
-        names = [FULL] if located.fallback else [name for name in BRANCHES if name in options.branches]
-        margin = self.limits.box_margin if dataset.spec.box_margin is None else dataset.spec.box_margin
-        views: dict[str, NDArray[np.uint8]] = {FULL: picture.rgb}
-        if FG in names:
-            views[FG] = foreground(picture.rgb, located.detections[0].box, self.encoder.pad_colour, margin)
-        return names, np.stack([self.encoder.preprocess(views[name]) for name in names])
-
-    def _embed_views(self, pictures: Sequence[Floats]) -> list[Floats]:
-        """One model call for all views of all pictures; `[V, D]` for each picture's `[V, 3, S, S]`."""
-        rows = self.encoder.embed_images(np.concatenate(pictures))
-        ends = np.cumsum([len(views) for views in pictures])
-        return np.split(rows, ends[:-1])
-
-    def _answer(
+    async def _answer(
         self,
         picture: Picture,
         located: Located,
-        views: Mapping[str, Floats],
-        dataset: Dataset,
-        options: Options,
+        looks: Mapping[str, Floats],
+        plan: Plan,
+        answering: Answering,
         watch: Stopwatch,
+        cascade: Cascade | None = None,
     ) -> Recognition:
-        """Sections 3.2 and 3.3: probabilities of each view over the classes, then the fusion."""
         with watch.stage("score"):
-            logits = class_logits(np.stack(list(views.values())), dataset.prototypes, self.encoder.logit_scale)
-            probabilities = dict(zip(views, softmax(logits), strict=True))
-            fused = FUSIONS[options.fusion or dataset.spec.fusion](probabilities)
-            scores = best_scores(fused.probabilities, dataset.labels, options.top_k)
-            tops = {name: best_scores(rows, dataset.labels, options.top_k) for name, rows in probabilities.items()}
-            branches = {name: branch_of(tops[name]) if name in tops else None for name in BRANCHES}
+            verdict, effect = await self._in_pool(answering.answer, looks, located.box_score)
         return Recognition(
-            label=scores[0].label,
-            confidence=scores[0].confidence,
-            branch=fused.branch,
-            fallback=located.fallback,
-            detections=tuple(detection.scaled(*picture.scale) for detection in located.detections),
-            scores=scores,
-            branches=branches,
+            verdict=verdict,
+            fallback=None if cascade is not None and cascade.stopped else located.fallback,
+            detections=located.detections,
             width=picture.width,
             height=picture.height,
-            timings_ms=watch.read_ms(),
+            timings_ms={},
+            metadata=effect,
+            cascade=cascade,
+            embeddings=dict(looks) if plan.options.embeddings else None,
         )
+
+    async def _answer_objects(
+        self, picture: Picture, located: Located, plan: Plan, answering: Answering, watch: Stopwatch
+    ) -> Recognition:
+        """The picture's own answer, and one for each object from the views made with its box, all in one batch."""
+        objects = self._locating.separate_objects(located, plan) if located.best else ()
+        shown, own = await self._seeing.whole(picture, located.best, plan, watch)
+        same = {name for name in shown if VIEWS[name].needs_box}  # of the best box, which need not be seen twice
+        others = [found for found in objects if found is not located.best or not same]
+        views = await all_of(self._seeing.boxed(picture, found, plan, watch, [FG]) for found in others)
+        whole, *each = await self._looking.embed([own, *views], watch)
+        located = _relied_on(located, plan, shown)
+        answer = await self._answer(picture, located, whole, plan, answering, watch)
+        looks = {id(found): seen for found, seen in zip(others, each, strict=True)}
+        best = {name: row for name, row in whole.items() if name in same}
+        verdicts = [
+            await self._in_pool(answering.verdict, looks.get(id(found), best), found.score, plan.box_branches)
+            for found in objects
+        ]
+        pairs = zip(objects, verdicts, strict=True)
+        return replace(answer, objects=tuple(ObjectAnswer(found, verdict) for found, verdict in pairs))
 
     def _in_pool(
         self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> asyncio.Future[Result]:
         return asyncio.wrap_future(self._pool.submit(work, *args, **kwargs))
+
+
+def _relied_on(located: Located, plan: Plan, shown: Sequence[str]) -> Located:
+    """What was located, with a fallback where there is a box, but masks were asked for and none was made."""
+    missing = plan.box_branches and not any(VIEWS[name].needs_box for name in shown)
+    return replace(located, fallback="no_detection") if missing and located.fallback is None else located

@@ -25,6 +25,9 @@ class Settings(BaseSettings):
         None, description="Catalog name or local folder of a localizer, instead of the profile's; `none` for no boxes."
     )
     encoder: str | None = Field(None, description="Catalog name or local folder of an encoder, not the profile's.")
+    segmenter: str | None = Field(
+        None, description="Catalog name or local folder of a segmenter, not the profile's; `none` for no masks."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where models run; `auto` is a GPU if there is one."
     )
@@ -60,6 +63,9 @@ class Settings(BaseSettings):
         description="Boxes scored below this are not used; by default the localizer's own threshold.",
     )
     box_margin: float = Field(0.0, ge=0, le=1, description="Widening of the box on every side, as a part of its size.")
+    object_overlap: float = Field(
+        0.5, ge=0, le=1, description="Boxes that overlap a better one more than that (IoU) are the same object."
+    )
     background_build_texts: int = Field(
         4000, ge=1, description="Lists of more texts (classes x templates) are built in the background (202)."
     )

@@ -69,7 +69,7 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.stages_ms[name] = 1000 * (time.perf_counter() - start_s)
+            self.stages_ms[name] = self.stages_ms.get(name, 0.0) + 1000 * (time.perf_counter() - start_s)
 
     def read_ms(self) -> dict[str, float]:
         return self.stages_ms | {"total": 1000 * (time.perf_counter() - self.started_s)}

@@ -23,6 +23,7 @@ class RunningService:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
         environment = {name: value for name, value in os.environ.items() if not name.startswith("L2R2_")}
+        settings = {"threads": "1"} | settings  # tests run side by side
         environment |= {f"L2R2_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "service", "serve", "--port", str(self.port)]
         with log.open("ab") as sink:

@@ -98,14 +98,14 @@ def _from_json(body: bytes, name: str) -> tuple[list[bytes], dict[str, Any]]:
     if value is None:
         return [], document
     if name == "image":
-        return [_from_base64(name, value)], document
+        return [from_base64(name, value)], document
     if not isinstance(value, list):
         raise InvalidFields(FieldProblem(name, "must be a list of base64 strings"))
-    return [_from_base64(f"{name}[{place}]", entry) for place, entry in enumerate(value)], document
+    return [from_base64(f"{name}[{place}]", entry) for place, entry in enumerate(value)], document
 
 
-def _from_base64(field: str, value: Any) -> bytes:
-    """Plain or URL-safe base64, or a data URI of it."""
+def from_base64(field: str, value: Any) -> bytes:
+    """Plain or URL-safe base64, or a data URI of it. Raises InvalidFields, naming `field`."""
     if not isinstance(value, str):
         raise InvalidFields(FieldProblem(field, "must be a string of base64 or a data URI"))
     text = value

@@ -16,7 +16,7 @@ from service.api.state import Parts, parts_of, state_of
 from service.api.wire import recognition_out
 from service.datasets.records import Dataset
 from service.errors import ModelFailed, ServiceError
-from service.recognizer import Options
+from service.stages.options import Options
 from service.telemetry import request_id
 
 router = APIRouter(tags=["classify"])
@@ -36,7 +36,7 @@ async def classify(request: Request) -> JSONResponse:
     parts = parts_of(request)
     asked = await read_classify(request, most_images=1)
     options = asked.fields.options(state_of(request).settings.max_top_k)
-    dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset)
+    dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset, asked.fields.dataset_version)
     work = _one(parts, asked.images[0], asked.fields.dataset, dataset, options)
     return JSONResponse(await unless_gone(request, work))
 
@@ -47,7 +47,7 @@ async def classify_batch(request: Request) -> JSONResponse:
     parts, settings = parts_of(request), state_of(request).settings
     asked = await read_classify(request, settings.max_batch_images, plural=True)
     options = asked.fields.options(settings.max_top_k)
-    dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset)
+    dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset, asked.fields.dataset_version)
 
     works = [_one(parts, image, asked.fields.dataset, dataset, options) for image in asked.images]
     outcomes = await unless_gone(request, asyncio.gather(*works, return_exceptions=True))

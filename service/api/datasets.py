@@ -1,87 +1,32 @@
 """Registering, listing, replacing and deleting class lists."""
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from service.api.dataset_content import DatasetIn, DatasetPut
+from service.api.dataset_schemas import ClassOut, DatasetList, DatasetOut, DatasetSummary, PriorOut
 from service.api.examples import DATASET_EXAMPLES, DATASET_OUT_EXAMPLE, problems
-from service.api.schemas import ClassOut, DatasetList, DatasetOut, DatasetSummary
+from service.api.exemplars import Exemplars, reference_to
 from service.api.state import parts_of
 from service.datasets.records import DatasetInfo
-from service.datasets.spec import ClassEntry, DatasetSpec, clean_name
+from service.datasets.spec import ClassEntry, DatasetSpec
 from service.errors import FieldProblem, InvalidFields
-from service.models.ports import PromptMode
-from service.recognition.fusion import DEFAULT_FUSION
-from service.recognition.prompts import DEFAULT_TEMPLATE
+from service.recognition.calibration import NEUTRAL
+from service.recognition.priors import Prior
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 BUILT = {"description": "Registered and ready", "content": {"application/json": {"example": DATASET_OUT_EXAMPLE}}}
 BUILDING = {"model": DatasetOut, "description": "Kept; prototypes are being built, see `status` and `progress`"}
-
-
-class ClassIn(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    name: str
-    prompts: list[str] = Field(default_factory=list, description="Whole texts to embed in place of the templates.")
-
-
-def _named(entry: Any) -> Any:
-    return {"name": entry} if isinstance(entry, str) else entry
-
-
-Entry = Annotated[ClassIn, BeforeValidator(_named, json_schema_input_type=str | ClassIn)]
-
-
-class DatasetContent(BaseModel):
-    """A class list and how pictures are compared with it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    classes: list[Entry] = Field(description="Names, or objects with `name` and `prompts`.")
-    templates: list[str] = Field([DEFAULT_TEMPLATE], description="Texts with {} for the class name.")
-    localizer_prompts: list[str] = Field(default_factory=list, description="What the localizer looks for.")
-    localizer_prompt_mode: PromptMode | None = Field(
-        None, description="Several prompts side by side, or their averaged features; by default the localizer's habit."
-    )
-    box_threshold: float | None = Field(None, ge=0, le=1, description="Boxes scored lower are not used.")
-    box_margin: float | None = Field(None, ge=0, le=1, description="Widening of the box, as a part of its size.")
-    encoder: str | None = Field(None, description="Refuse to answer with any other encoder than this one.")
-    fusion: str = Field(DEFAULT_FUSION, description="How the branches become one answer.")
-
-    def spec(self) -> DatasetSpec:
-        """Raises InvalidFields, naming every bad item."""
-        fields = {name: getattr(self, name) for name in ("box_threshold", "box_margin", "encoder", "fusion")}
-        return DatasetSpec(
-            classes=tuple(_entry(entry) for entry in self.classes),
-            templates=tuple(self.templates),
-            localizer_prompts=tuple(prompt.strip() for prompt in self.localizer_prompts),
-            localizer_prompt_mode=self.localizer_prompt_mode,
-            **fields,
-        )
-
-
-class DatasetIn(DatasetContent):
-    name: str
-
-
-class DatasetPut(DatasetContent):
-    name: str | None = Field(None, description="If given, the name in the address.")
-
-
 NewDataset = Annotated[DatasetIn, Body(openapi_examples=DATASET_EXAMPLES)]
-
-
-def _entry(entry: ClassIn) -> ClassEntry:
-    return ClassEntry(clean_name(entry.name), tuple(entry.prompts))
 
 
 @router.post(
     "",
     status_code=201,
     response_model=DatasetOut,
+    response_model_exclude_unset=True,
     responses={
         200: {"model": DatasetOut, "description": "The same content was registered before"},
         201: BUILT,
@@ -89,14 +34,17 @@ def _entry(entry: ClassIn) -> ClassEntry:
         **problems(400, 409, 413, 415, 422, 503),
     },
 )
-def register(
-    request: Request, response: Response, body: Annotated[DatasetIn, Body(openapi_examples=DATASET_EXAMPLES)]
-) -> dict[str, Any]:
-    """Register a class list. The same content again changes nothing; other content under the same name is refused."""
-    spec = body.spec()
-    info, is_new = parts_of(request).registry.register(body.name, spec, replace=False)
+def register(request: Request, response: Response, body: NewDataset) -> dict[str, Any]:
+    """Register a class list. The same content again changes nothing, even where it was calibrated since; other content
+    under the same name is refused."""
+    registry = parts_of(request).registry
+    exemplars = Exemplars.read(body.images, parts_of(request).recognizer.limits.image)
+    spec = body.spec(exemplars)
+    info, is_new = registry.register(body.name, spec, replace=False, pictures=exemplars.data)
     response.headers["Location"] = f"/datasets/{info.name}"
     response.status_code = _status(info, is_new)
+    if is_new is None:  # it may have been calibrated or replaced since
+        info, spec = registry.content(body.name)
     return dataset_out(info, spec)
 
 
@@ -107,7 +55,7 @@ def list_all(request: Request) -> dict[str, Any]:
     return {"datasets": [_summary(info) for info in registry.infos()]}
 
 
-@router.get("/{name}", response_model=DatasetOut, responses=problems(404, 422, 503))
+@router.get("/{name}", response_model=DatasetOut, response_model_exclude_unset=True, responses=problems(404, 422, 503))
 def show(request: Request, name: str) -> dict[str, Any]:
     """One dataset, with its classes and settings."""
     return dataset_out(*parts_of(request).registry.content(name))
@@ -116,15 +64,20 @@ def show(request: Request, name: str) -> dict[str, Any]:
 @router.put(
     "/{name}",
     response_model=DatasetOut,
+    response_model_exclude_unset=True,
     responses={201: BUILT, 202: BUILDING, **problems(400, 413, 415, 422, 503)},
 )
 def replace(request: Request, response: Response, name: str, body: DatasetPut) -> dict[str, Any]:
-    """Register or replace. A long list goes on answering in its old version until the new one is built."""
+    """Register or replace. A long list goes on answering in its old version until the new one is built.
+
+    Kept versions stay, also those of other classes, and answer where `dataset_version` names them.
+    """
     if body.name not in (None, name):
         raise InvalidFields(FieldProblem("name", f"must be {name!r}, as in the address, or be left out"))
     registry = parts_of(request).registry
-    spec = body.spec()
-    info, is_new = registry.register(name, spec, replace=True)
+    exemplars = Exemplars.read(body.images, parts_of(request).recognizer.limits.image)
+    spec = body.spec(exemplars)
+    info, is_new = registry.register(name, spec, replace=True, pictures=exemplars.data)
     response.status_code = _status(info, is_new)
     return dataset_out(info, spec)
 
@@ -146,5 +99,25 @@ def _summary(info: DatasetInfo) -> dict[str, Any]:
 
 
 def dataset_out(info: DatasetInfo, spec: DatasetSpec) -> dict[str, Any]:
-    classes = [ClassOut(name=entry.name, prompts=list(entry.prompts)) for entry in spec.classes]
-    return {**_summary(info), **asdict(spec), "classes": classes}
+    settings = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    shown = {
+        "classes": [_class_out(entry) for entry in spec.classes],
+        "priors": {attribute: _prior_out(prior) for attribute, prior in spec.priors.items()},
+        "calibration": None if spec.calibration == NEUTRAL else spec.calibration,
+    }
+    return {**_summary(info), **settings, **shown}
+
+
+def _prior_out(prior: Prior) -> PriorOut:
+    if prior.kind == "counts":
+        return PriorOut(counts=prior.values, smoothing=prior.smoothing)
+    return PriorOut(probabilities=prior.values, smoothing=prior.smoothing)
+
+
+def _class_out(entry: ClassEntry) -> ClassOut:
+    plain = {"name": entry.name, "prompts": list(entry.prompts)}
+    if not entry.pictures:
+        return ClassOut(**plain)
+    return ClassOut(
+        **plain, images=[reference_to(sha256) for sha256 in entry.pictures], image_weight=entry.picture_weight
+    )

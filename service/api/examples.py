@@ -64,12 +64,17 @@ def recognition_example() -> dict[str, Any]:
         "dataset": "dogs",
         "dataset_version": "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab",
         **beagle,
+        "abstained": False,
+        "presence": 0.19,
         "branch": "fg",
+        "fusion": "max_confidence",
+        "reason": "fg is surer: 0.9300 against 0.5100 of full",
         "fallback": None,
         "box": {"x0": 12.0, "y0": 40.0, "x1": 300.0, "y1": 420.0, "score": 0.71, "prompt": "dog"},
         "scores": [beagle],
         "branches": {"full": {**dingo, "scores": [dingo]}, "fg": {**beagle, "scores": [beagle]}},
         "image": {"width": 640, "height": 480},
+        **dict.fromkeys(("metadata", "cascade", "objects", "candidates", "embeddings")),
         "models": {"localizer": "grounding-dino-tiny", "encoder": "siglip2-so400m"},
         "timings_ms": {"decode": 4.1, "locate": 38.2, "views": 3.9, "embed": 21.7, "score": 0.2, "total": 68.4},
     }
@@ -85,6 +90,18 @@ DATASET_EXAMPLES: dict[str, Any] = {
             "templates": ["A photo of a {}", "A close-up of a {}, a breed of dog"],
             "localizer_prompts": ["dog"],
             "box_threshold": 0.3,
+        },
+    },
+    "answering": {
+        "summary": "How the views answer, what metadata say, and when no class is answered",
+        "value": {
+            "name": "mushrooms",
+            "classes": ["fly agaric", "penny bun", "chanterelle"],
+            "branches": ["full", "fg", "fg_margin"],
+            "fusion": "scaled_average",
+            "priors": {"habitat": {"counts": {"birch forest": {"fly agaric": 90, "penny bun": 35, "chanterelle": 8}}}},
+            "cascade": 0.98,
+            "abstain_below": 0.4,
         },
     },
 }
@@ -106,6 +123,11 @@ DATASET_OUT_EXAMPLE: dict[str, Any] = {
     "box_margin": None,
     "encoder": None,
     "fusion": "max_confidence",
+    **dict.fromkeys(("branches", "wide_margin", "blur", "class_prior", "cascade", "abstain_below", "calibration")),
+    "pad_colour": "mean",
+    "priors": {},
+    "cascade_first": "full",
+    "abstain_by": "confidence",
 }
 
 

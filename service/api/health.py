@@ -11,9 +11,10 @@ from service.api.schemas import Health, HealthDetail, ModelsOut
 from service.api.state import parts_of, state_of
 from service.models.catalog import PROFILES, Model
 from service.recognition.fusion import FUSIONS
-from service.recognition.views import BRANCHES
+from service.recognition.views import VIEWS
 
 router = APIRouter(tags=["service"])
+PARTS = ("localizer", "segmenter", "encoder")
 UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not able to answer"}}
 
 
@@ -46,19 +47,23 @@ async def healthz(request: Request) -> JSONResponse:
 
 @router.get("/models", response_model=ModelsOut, responses=problems(503))
 def models(request: Request) -> dict[str, Any]:
-    """The loaded localizer and encoder, and the names that requests and settings may use."""
+    """The loaded models, and the names that requests and settings may use."""
     parts, settings = parts_of(request), state_of(request).settings
     recognizer = parts.recognizer
-    threshold = settings.box_threshold
+    threshold, segmenter = settings.box_threshold, parts.engine.segmenter_row
     return {
         "profile": settings.profile,
         "device": str(parts.engine.hardware),
         "localizer": _model(parts.engine.localizer_row, recognizer.localizer.revision),
+        "segmenter": segmenter and _model(segmenter, recognizer.segmenter.revision if recognizer.segmenter else ""),
         "encoder": _model(parts.engine.encoder_row, recognizer.encoder.revision),
         "box_threshold": recognizer.localizer.default_threshold if threshold is None else threshold,
-        "branches": list(BRANCHES),
-        "fusions": list(FUSIONS),
-        "profiles": {row.name: {"localizer": row.localizer, "encoder": row.encoder} for row in PROFILES.values()},
+        "box_margin": settings.box_margin,
+        "max_body_bytes": settings.max_body_bytes,
+        "usual_branches": list(recognizer.usual_branches),
+        "branches": {name: view.summary for name, view in VIEWS.items()},
+        "fusions": {name: fusion.summary for name, fusion in FUSIONS.items()},
+        "profiles": {row.name: {name: getattr(row, name) for name in PARTS} for row in PROFILES.values()},
     }
 
 

@@ -33,7 +33,7 @@ def problem_of(error: ServiceError) -> dict[str, Any]:
         "type": f"urn:l2r2:problem:{error.code}",
         "title": error.title,
         "status": error.status,
-        "detail": error.detail,
+        "detail": _sendable(error.detail),
         "code": error.code,
         "request_id": request_id.get(),
     }
@@ -43,8 +43,13 @@ def problem_of(error: ServiceError) -> dict[str, Any]:
 
 
 def _field_problem(entry: FieldProblem) -> dict[str, Any]:
-    allowed = {} if entry.allowed is None else {"allowed": list(entry.allowed)}
-    return {"field": entry.field, "detail": entry.detail, **allowed}
+    allowed = {} if entry.allowed is None else {"allowed": [_sendable(name) for name in entry.allowed]}
+    return {"field": _sendable(entry.field), "detail": _sendable(entry.detail), **allowed}
+
+
+def _sendable(text: str) -> str:
+    """JSON can name lone surrogates, which UTF-8 cannot hold; a caller's own words come back with those escaped."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def problem_response(error: ServiceError, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -1,6 +1,5 @@
 """Answers on the wire."""
 
-from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,11 +16,6 @@ class BranchOut(BaseModel):
     label: str
     confidence: float
     scores: list[ScoreOut]
-
-
-class BranchesOut(BaseModel):
-    full: BranchOut | None
-    fg: BranchOut | None
 
 
 class BoxOut(BaseModel):
@@ -45,20 +39,67 @@ class ModelNames(BaseModel):
     encoder: str
 
 
-class RecognitionOut(BaseModel):
-    """`scores` are the fused ones, best first; `fallback` says why only the full picture answered, if so."""
+class VerdictOut(BaseModel):
+    """`label` is null where the answer is withheld (`abstained`); `scores[0]` is the best class all the same. `branch`
+    decided, or is surest of the label, as `reason` says. `presence` says how much speaks for the class being in the
+    picture at all. `scores` are the fused ones, best first; a branch that could not be shown is null."""
+
+    label: str | None
+    confidence: float
+    abstained: bool
+    presence: float
+    branch: str
+    fusion: str
+    reason: str
+    scores: list[ScoreOut]
+    branches: dict[str, BranchOut | None]
+
+
+class MetadataOut(BaseModel):
+    """What the metadata did: attributes used, those ignored and why, and the best class without any."""
+
+    used: dict[str, str]
+    ignored: dict[str, str]
+    without: ScoreOut
+
+
+class CascadeOut(BaseModel):
+    """The view that was asked first, how sure it was, and whether the others were left out."""
+
+    first: str
+    confidence: float
+    stopped: bool
+
+
+class ObjectOut(VerdictOut):
+    """One located object with its own answer, from the views made with its box."""
+
+    box: BoxOut
+
+
+class CandidateOut(BaseModel):
+    """One of the full picture's best labels, the box that it found as a prompt, and its logits."""
+
+    label: str
+    box: BoxOut | None
+    logits: dict[str, float]
+    combined: float
+
+
+class RecognitionOut(VerdictOut):
+    """`fallback` says why only the full picture answered, if so. What was not asked for is null."""
 
     request_id: str
     dataset: str
     dataset_version: str
-    label: str
-    confidence: float
-    branch: str
     fallback: Fallback | None
     box: BoxOut | None
-    scores: list[ScoreOut]
-    branches: BranchesOut
     image: ImageOut
+    metadata: MetadataOut | None
+    cascade: CascadeOut | None
+    objects: list[ObjectOut] | None
+    candidates: list[CandidateOut] | None
+    embeddings: dict[str, str] | None
     models: ModelNames
     timings_ms: dict[str, float]
 
@@ -94,46 +135,16 @@ class BatchOut(BaseModel):
     results: list[BatchItem]
 
 
-class ClassOut(BaseModel):
-    name: str
-    prompts: list[str]
-
-
-class DatasetSummary(BaseModel):
-    """`version` answers now; `building` will, when `progress` (0 to 1) is complete."""
-
-    name: str
-    status: Literal["ready", "building", "failed"]
-    version: str | None
-    building: str | None
-    progress: float
-    failure: str | None
-    class_count: int
-    created_at: datetime
-    updated_at: datetime
-
-
-class DatasetOut(DatasetSummary):
-    classes: list[ClassOut]
-    templates: list[str]
-    localizer_prompts: list[str]
-    localizer_prompt_mode: str | None
-    box_threshold: float | None
-    box_margin: float | None
-    encoder: str | None
-    fusion: str
-
-
-class DatasetList(BaseModel):
-    datasets: list[DatasetSummary]
-
-
 class ModelOut(BaseModel):
     name: str
     family: str
     revision: str
     licence: str
     note: str
+
+
+class ProfileOut(ModelNames):
+    segmenter: str | None
 
 
 class ModelsOut(BaseModel):
@@ -144,11 +155,15 @@ class ModelsOut(BaseModel):
     profile: str
     device: str
     localizer: ModelOut
+    segmenter: ModelOut | None
     encoder: ModelOut
     box_threshold: float
-    branches: list[str]
-    fusions: list[str]
-    profiles: dict[str, ModelNames]
+    box_margin: float
+    max_body_bytes: int
+    usual_branches: list[str]
+    branches: dict[str, str]
+    fusions: dict[str, str]
+    profiles: dict[str, ProfileOut]
 
 
 class Health(BaseModel):

@@ -1,6 +1,7 @@
 """What routes work with, and whether it is there yet."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -16,11 +17,15 @@ from service.settings import Settings
 
 @dataclass(frozen=True)
 class Parts:
-    """Everything that is loaded at the start and closed at the end."""
+    """Everything that is loaded at the start and closed at the end. `calibrating`: a thread for what takes minutes, so
+    that it keeps none of those from their work that requests wait for."""
 
     engine: Engine
     registry: Registry
     database: Database
+    calibrating: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="calibration")
+    )
 
     @property
     def recognizer(self) -> Recognizer:
@@ -32,6 +37,7 @@ class Parts:
     def close(self) -> None:
         """Finish what was accepted, then let go of everything."""
         self.recognizer.close()
+        self.calibrating.shutdown(cancel_futures=True)
         self.registry.close()
         self.database.close()
 

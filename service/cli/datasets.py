@@ -1,23 +1,22 @@
 """`l2r2 datasets`: the datasets of a running service, over HTTP."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
-import httpx
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from service.errors import BadRequest, ServiceError, ServiceUnreachable
+from service.cli.calibrate import calibrate
+from service.cli.remote import DEFAULT_URL, Name, Url, call, dataset_path
+from service.errors import BadRequest
 
 app = typer.Typer(no_args_is_help=True)
-Url = Annotated[str, typer.Option(help="Address of the service.")]
-Name = Annotated[str, typer.Argument(help="Name of the dataset.")]
-DEFAULT_URL = "http://127.0.0.1:8000"
-TIMEOUT_S = 120
+app.command("calibrate")(calibrate)
+IMAGE_SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
 @app.command("list")
@@ -26,7 +25,7 @@ def list_datasets(url: Url = DEFAULT_URL) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("dataset", "status", "progress", "classes", "version"):
         table.add_column(column)
-    for row in _call("GET", url, "/datasets")["datasets"]:
+    for row in call("GET", url, "/datasets")["datasets"]:
         cells = (f"{row['progress']:.0%}", str(row["class_count"]), (row["version"] or "")[:12])
         table.add_row(escape(row["name"]), row["status"], *cells)
     Console().print(table)
@@ -35,7 +34,7 @@ def list_datasets(url: Url = DEFAULT_URL) -> None:
 @app.command()
 def show(name: Name, url: Url = DEFAULT_URL) -> None:
     """One dataset as JSON."""
-    typer.echo(json.dumps(_call("GET", url, _path(name)), indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(call("GET", url, dataset_path(name)), indent=2, ensure_ascii=False))
 
 
 @app.command()
@@ -46,26 +45,73 @@ def add(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="One name a line, or a JSON object as POST /datasets takes it."),
     ] = None,
+    examples: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder of example pictures, in folders named by their class."),
+    ] = None,
+    image_weight: Annotated[float, typer.Option(help="The examples' part; 1 leaves the names out.")] = 0.5,
     replace: Annotated[bool, typer.Option(help="Replace other content under this name.")] = False,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Register a class list."""
-    if (classes is None) == (file is None):
-        raise typer.BadParameter("give either --classes or --file")
-    content = _content(classes, file) | {"name": name}
-    answer = _call("PUT", url, _path(name), content) if replace else _call("POST", url, "/datasets", content)
+    if (classes is None and file is None and examples is None) or (classes is not None and file is not None):
+        raise typer.BadParameter("give --classes, --file or --examples")
+    content = _content(classes, file) if classes is not None or file is not None else {}
+    if examples is not None:
+        content["classes"] = with_examples(content.get("classes", []), examples, image_weight)
+    content["name"] = name
+    answer = call("PUT", url, dataset_path(name), content) if replace else call("POST", url, "/datasets", content)
     typer.echo(f"{answer['name']}: {answer['status']}, {answer['class_count']} classes")
+
+
+def with_examples(classes: Any, folder: Path, weight: float) -> list[dict[str, Any]]:
+    """The classes with the pictures of `folder/<class>/`; folders of other names are further classes.
+
+    Raises:
+        BadRequest: no such pictures, or no list of classes.
+    """
+    from service.datasets.spec import clean_name
+
+    if not isinstance(classes, list):
+        raise BadRequest("classes must be a list")
+    named = [dict(entry) if isinstance(entry, dict) else {"name": entry} for entry in classes]
+    by_name = {clean_name(str(entry.get("name"))): entry for entry in named}
+    pictures = [path for path in sorted(folder.glob("*/*")) if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    if not pictures:
+        raise BadRequest(f"{folder} holds no pictures in folders named by their class")
+    for path in pictures:
+        name = clean_name(path.parent.name)
+        if name not in by_name:
+            named.append(by_name.setdefault(name, {"name": name}))
+        entry = by_name[name]
+        entry["images"] = [*(entry.get("images") or []), base64.b64encode(path.read_bytes()).decode()]
+        entry["image_weight"] = weight
+    return named
+
+
+@app.command()
+def versions(name: Name, url: Url = DEFAULT_URL) -> None:
+    """The versions of a dataset that can be asked for, newest first."""
+    table = Table("version", "made", "origin", "answers", box=None, pad_edge=False)
+    for row in call("GET", url, f"{dataset_path(name)}/versions")["versions"]:
+        table.add_row(row["version"][:12], row["created_at"][:19], row["origin"], "now" if row["current"] else "")
+    Console().print(table)
+
+
+@app.command("use")
+def use_version(
+    name: Name, version: Annotated[str, typer.Argument(help="The first 8 or more characters.")], url: Url = DEFAULT_URL
+) -> None:
+    """Let a kept version answer; the one that answered before is kept."""
+    answer = call("PUT", url, f"{dataset_path(name)}/current", {"version": version})
+    typer.echo(f"{name}: {answer['version'][:12]} answers now")
 
 
 @app.command()
 def delete(name: Name, url: Url = DEFAULT_URL) -> None:
     """Delete a dataset."""
-    _call("DELETE", url, _path(name))
+    call("DELETE", url, dataset_path(name))
     typer.echo(f"{name}: deleted")
-
-
-def _path(name: str) -> str:
-    return f"/datasets/{quote(name, safe='')}"
 
 
 def _content(classes: str | None, file: Path | None) -> dict[str, Any]:
@@ -79,15 +125,3 @@ def _content(classes: str | None, file: Path | None) -> dict[str, Any]:
     if document is not None:
         return document if isinstance(document, dict) else {"classes": document}
     return {"classes": [line.strip() for line in text.splitlines() if line.strip()]}
-
-
-def _call(method: str, url: str, path: str, body: Any = None) -> Any:
-    """The answer's JSON. Raises ServiceError with the service's own words, or that it does not answer."""
-    try:
-        response = httpx.request(method, url.rstrip("/") + path, json=body, timeout=TIMEOUT_S)
-    except (httpx.TransportError, httpx.InvalidURL) as error:
-        raise ServiceUnreachable(f"no service answers at {url}: {error}") from None
-    if response.is_error:
-        detail = response.json()["detail"] if "json" in response.headers.get("content-type", "") else response.text
-        raise ServiceError(f"{response.status_code}: {detail}")
-    return response.json() if response.content else None

@@ -20,7 +20,7 @@ def demo(
     from service.cli.render import report, save_overlay
     from service.datasets.spec import ClassEntry, DatasetSpec
     from service.errors import SettingsError
-    from service.recognizer import Options
+    from service.stages.options import Options
 
     try:
         images = [photograph_png(name) for name in PHOTOGRAPHS]

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from service.cli import classify, datasets, demo, evaluate, models, serve
+from service.cli import classify, cutout, datasets, demo, evaluate, models, serve, variants
 from service.errors import ServiceError
 
 app = typer.Typer(
@@ -19,6 +19,8 @@ app.command("serve")(serve.serve)
 app.command("classify")(classify.classify)
 app.command("demo")(demo.demo)
 app.command("evaluate")(evaluate.evaluate)
+app.command("variants")(variants.variants)
+app.command("cutout")(cutout.cutout)
 app.add_typer(datasets.app, name="datasets", help="The datasets of a running service.")
 app.add_typer(models.app, name="models", help="Model weights: list, pull, verify.")
 

@@ -71,11 +71,11 @@ def _rows(names: Iterable[str] | None) -> "list[Model]":
     from service.settings import load_settings
 
     if not names:
-        return list(chosen_models(load_settings()))
+        return [row for row in chosen_models(load_settings()) if row is not None]
     rows = []
     for name in names:
         if name in PROFILES:
-            rows += [MODELS[PROFILES[name].localizer], MODELS[PROFILES[name].encoder]]
+            rows += [row for row in chosen_models(load_settings(profile=name)) if row is not None]
         elif name in MODELS:
             rows.append(MODELS[name])
         else:

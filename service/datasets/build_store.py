@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from service.datasets.database import Database
-from service.datasets.schema import builds, chunks, datasets, versions
+from service.datasets.schema import builds, chunks, datasets, exemplars, kept_versions, version_exemplars, versions
 
 Floats = NDArray[np.float32]
 
@@ -37,7 +37,7 @@ class BuildRow:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Prototypes `[C, D]` of the classes from `first_class` on."""
+    """What is stored of the classes from `first_class` on: `[C, D]`, or `[C, 2 * D]` of a list with pictures."""
 
     first_class: int
     vectors: Floats
@@ -76,6 +76,13 @@ class BuildStore:
         with self._database.writing() as connection:
             return bool(connection.execute(builds.update().where(_is(builds, key), free).values(**values)).rowcount)
 
+    def renew(self, key: BuildKey, owner: str, lease_s: float) -> bool:
+        """Hold a claimed build for `lease_s` seconds from now; false where it was given up or taken over."""
+        own = sa.and_(_is(builds, key), builds.c.lease_owner == owner)
+        with self._database.writing() as connection:
+            update = builds.update().where(own).values(lease_until=time.time() + lease_s)
+            return bool(connection.execute(update).rowcount)
+
     def release(self, key: BuildKey, owner: str, failure: str | None = None) -> None:
         """Give up a lease before its time, with the reason if the build cannot be done."""
         with self._database.writing() as connection:
@@ -105,8 +112,8 @@ class BuildStore:
                 promote(connection, key)
         return True
 
-    def prototypes(self, key: BuildKey) -> Floats | None:
-        """`[L, D]`, or None while they are not complete."""
+    def rows(self, key: BuildKey) -> Floats | None:
+        """What is stored of all classes, `[L, D]` or `[L, 2 * D]`; None while it is not complete."""
         with self._database.reading() as connection:
             total = connection.scalar(sa.select(builds.c.class_count).where(_is(builds, key)))
             query = sa.select(chunks.c.class_count, chunks.c.vectors).where(_is(chunks, key))
@@ -149,10 +156,11 @@ def promote(connection: sa.Connection, key: BuildKey) -> None:
 
 
 def drop_unused(connection: sa.Connection) -> None:
-    """Versions that no dataset has, and prototypes of texts that no version has."""
+    """Versions that no dataset has, and pictures and prototypes of texts that no version has."""
     used: Sequence[sa.ColumnElement[bool]] = [
         ~sa.exists().where(column == versions.c.version)
-        for column in (datasets.c.current_version, datasets.c.pending_version)
+        for column in (datasets.c.current_version, datasets.c.pending_version, kept_versions.c.version)
     ]
     connection.execute(versions.delete().where(*used))
     connection.execute(builds.delete().where(~sa.exists().where(versions.c.texts_key == builds.c.texts_key)))
+    connection.execute(exemplars.delete().where(~sa.exists().where(version_exemplars.c.sha256 == exemplars.c.sha256)))

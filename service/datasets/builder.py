@@ -1,4 +1,4 @@
-"""Prototypes from class texts: small lists at once, long ones in the background, chunk by chunk and resumable."""
+"""Prototypes from class texts and pictures: small lists at once, long ones in the background, chunk by chunk."""
 
 import logging
 import sys
@@ -7,35 +7,32 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.batching import Batcher, WorkerHealth
 from service.datasets.build_store import BuildKey, BuildStore, Chunk
-from service.datasets.prototypes import Embed, class_prototypes
+from service.datasets.contents import VersionGone
+from service.datasets.prototypes import DatasetEncoder, class_rows, work_of
 from service.datasets.spec import DatasetSpec
 from service.datasets.store import DatasetStore
-from service.errors import DatabaseUnavailable, Overloaded
+from service.errors import DatabaseUnavailable, DeadlineExceeded, NotReady, Overloaded
 
 Floats = NDArray[np.float32]
 FIRST_CHUNK_TEXTS = 16  # how fast the encoder is shows in the first chunk, which must be done within its lease
 FIRST_LEASE_S = 30.0
 LEAST_LEASE_S = 10.0
 LEASES_IN_CHUNKS = 4  # a lease holds for so many chunks as the last one
+PICTURE_LEASE_S = 120.0  # it is renewed before each picture, the slowest of which takes some tens of seconds
 LOOK_AGAIN_S = 0.5
 MOST_WAITING = 100_000
+NOT_THE_TEXTS_FAULT = (DatabaseUnavailable, Overloaded, NotReady, DeadlineExceeded)  # to be tried again
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class TextEncoder:
-    """The part of an encoder that a dataset needs: its name, its revision, and unit embeddings `[N, D]` of texts."""
-
-    name: str
-    revision: str
-    embed: Embed
+class BuildGivenUp(Exception):
+    """The service stops, or no dataset wants the build any longer, or another took it over."""
 
 
 class PrototypeBuilder:
@@ -44,7 +41,7 @@ class PrototypeBuilder:
     A build is held by a lease in the database, so that of several replicas and threads one does it.
     """
 
-    def __init__(self, store: DatasetStore, builds: BuildStore, encoder: TextEncoder, chunk_texts: int) -> None:
+    def __init__(self, store: DatasetStore, builds: BuildStore, encoder: DatasetEncoder, chunk_texts: int) -> None:
         self._store, self._builds = store, builds
         self._encoder, self._chunk_texts = encoder, chunk_texts
         self._embedding = threading.Lock()
@@ -56,17 +53,26 @@ class PrototypeBuilder:
         )
 
     def close(self) -> None:
-        """Stop after the present chunk; what is left is resumed at the next start."""
+        """Stop after the present chunk or picture; what is left is resumed at the next start."""
         self._stopping.set()
         self._worker.close()
 
     def health(self) -> WorkerHealth:
         return self._worker.health()
 
-    def compute(self, spec: DatasetSpec) -> Floats:
-        """All prototypes `[L, D]` of a list, in the calling thread."""
+    def compute(self, spec: DatasetSpec, pictures: Mapping[str, bytes]) -> Floats:
+        """What is stored of a whole list, computed in the calling thread. Pictures not given are read.
+
+        Raises:
+            VersionGone: a picture is neither given nor stored.
+        """
+
+        def embed_example(sha256: str) -> Floats:
+            return self._embed_picture(spec, pictures.get(sha256) or self._store.contents.exemplar(sha256))
+
         gaps = gaps_of(spec, {}, self._chunk_texts)
-        return np.concatenate([self._chunk(spec, start, stop).vectors for start, stop in gaps])
+        parts = [class_rows(spec, spec.classes[start:stop], self._embed, embed_example) for start, stop in gaps]
+        return np.concatenate(parts)
 
     def enqueue(self, key: BuildKey) -> None:
         """Build in the background; a build that waits already is not queued twice, one that others hold is left."""
@@ -90,7 +96,7 @@ class PrototypeBuilder:
             if row is not None and (row.ready or row.failure):
                 return
             if row is None or row.lease_until < time.time():
-                spec = self._store.spec_of_texts(key.texts_key)
+                spec = self._store.contents.spec_of_texts(key.texts_key)
                 if spec is None:
                     return
                 self._builds.begin(key, len(spec.classes))
@@ -109,29 +115,45 @@ class PrototypeBuilder:
     def _build_claimed(self, key: BuildKey, spec: DatasetSpec, owner: str) -> None:
         try:
             for start, stop in gaps_of(spec, self._builds.chunk_sizes(key), self._chunk_texts):
-                if self._stopping.is_set():
-                    return
+                self._go_on(not self._stopping.is_set())
                 started_s = time.monotonic()
-                chunk = self._chunk(spec, start, stop)
+                chunk = self._chunk(key, spec, owner, start, stop)
                 lease_s = max(LEAST_LEASE_S, LEASES_IN_CHUNKS * (time.monotonic() - started_s))
-                if not self._builds.add_chunk(key, chunk, owner, lease_s):
-                    log.info("a build was given up", extra={"texts": key.texts_key})
-                    return
+                self._go_on(self._builds.add_chunk(key, chunk, owner, lease_s))
             log.info("a dataset was built", extra={"texts": key.texts_key, "classes": len(spec.classes)})
+        except (BuildGivenUp, VersionGone):
+            log.info("a build was given up", extra={"texts": key.texts_key})
         finally:
             error = sys.exception()
-            lost = error is None or isinstance(error, DatabaseUnavailable)  # not the texts' fault: to be tried again
+            lost = error is None or isinstance(error, NOT_THE_TEXTS_FAULT)
             with suppress(DatabaseUnavailable):
                 self._builds.release(key, owner, None if lost else f"{type(error).__name__}: {error}")
 
-    def _chunk(self, spec: DatasetSpec, start: int, stop: int) -> Chunk:
+    def _chunk(self, key: BuildKey, spec: DatasetSpec, owner: str, start: int, stop: int) -> Chunk:
+        def embed_example(sha256: str) -> Floats:
+            data = self._store.contents.exemplar(sha256)
+            self._go_on(not self._stopping.is_set() and self._builds.renew(key, owner, PICTURE_LEASE_S))
+            return self._embed_picture(spec, data)
+
+        return Chunk(start, class_rows(spec, spec.classes[start:stop], self._embed, embed_example))
+
+    def _go_on(self, wanted: bool) -> None:
+        if not wanted:
+            raise BuildGivenUp
+
+    def _embed(self, texts: Sequence[str]) -> Floats:
         with self._embedding:
-            return Chunk(start, class_prototypes(spec, spec.classes[start:stop], self._encoder.embed))
+            return self._encoder.embed(texts)
+
+    def _embed_picture(self, spec: DatasetSpec, data: bytes) -> Floats:
+        if self._encoder.embed_picture is None:
+            raise ValueError("this service takes no example pictures")
+        return self._encoder.embed_picture(data, spec.prompt_set)
 
 
 def gaps_of(spec: DatasetSpec, stored: Mapping[int, int], chunk_texts: int) -> Iterator[tuple[int, int]]:
     """`start, stop` of the classes that no chunk in `stored` (first class to class count) holds, in pieces of about
-    `chunk_texts` texts, the first smaller. Pieces stored with another size are kept."""
+    `chunk_texts` texts' time, the first smaller. Pieces stored with another size are kept."""
     starts = sorted(stored)
     start, most_texts = 0, min(chunk_texts, FIRST_CHUNK_TEXTS)
     while start < len(spec.classes):
@@ -140,8 +162,8 @@ def gaps_of(spec: DatasetSpec, stored: Mapping[int, int], chunk_texts: int) -> I
             continue
         limit = next((first for first in starts if first > start), len(spec.classes))
         stop, texts = start, 0
-        while stop < limit and (stop == start or texts + spec.text_count(spec.classes[stop]) <= most_texts):
-            texts += spec.text_count(spec.classes[stop])
+        while stop < limit and (stop == start or texts + work_of(spec, spec.classes[stop]) <= most_texts):
+            texts += work_of(spec, spec.classes[stop])
             stop += 1
         yield start, stop
         start, most_texts = stop, chunk_texts

@@ -3,10 +3,25 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
-from service.datasets.spec import ClassEntry, DatasetSpec
+from pydantic import TypeAdapter
+
+from service.datasets.spec import DatasetSpec
+
+# A version covers these fields always, and later ones where they differ from their defaults: a further field changes no
+# version, as long as no default ever changes.
+FIRST_CLASS_FIELDS: Mapping[str, Any] = {"prompts": []}
+FIRST_FIELDS: Mapping[str, Any] = {
+    "templates": ["A photo of a {}"],
+    "localizer_prompts": [],
+    "localizer_prompt_mode": None,
+    "box_threshold": None,
+    "box_margin": None,
+    "encoder": None,
+    "fusion": "max_confidence",
+}
+_SPEC = TypeAdapter(DatasetSpec)
 
 
 def fingerprint(document: Mapping[str, Any]) -> str:
@@ -17,21 +32,31 @@ def fingerprint(document: Mapping[str, Any]) -> str:
 
 def version_of(spec: DatasetSpec) -> str:
     """Changes with anything that may change an answer."""
-    return fingerprint(asdict(spec))
+    return fingerprint(_document(spec))
 
 
 def texts_key_of(spec: DatasetSpec) -> str:
-    """Changes only with the texts that are embedded, so that a new threshold costs no model time."""
-    return fingerprint({"texts": [spec.texts(entry) for entry in spec.classes]})
+    """Changes only with what is embedded, so that a new threshold costs no model time.
+
+    What is embedded of a picture depends on what the localizer looks for. A picture's weight is applied afterwards.
+    """
+    document: dict[str, Any] = {"texts": [spec.texts(entry) for entry in spec.classes]}
+    pictures = {str(place): entry.pictures for place, entry in enumerate(spec.classes) if entry.pictures}
+    if pictures:
+        look_for = {"prompts": spec.localizer_prompts, "mode": spec.localizer_prompt_mode}
+        document |= {"pictures": pictures, "look_for": look_for}
+    return fingerprint(document)
 
 
 def to_json(spec: DatasetSpec) -> str:
-    return json.dumps(asdict(spec), ensure_ascii=False, allow_nan=False)
+    return json.dumps(_document(spec), ensure_ascii=False, allow_nan=False)
 
 
 def from_json(text: str) -> DatasetSpec:
-    document: dict[str, Any] = json.loads(text)
-    classes = tuple(ClassEntry(entry["name"], tuple(entry["prompts"])) for entry in document.pop("classes"))
-    for name in ("templates", "localizer_prompts"):
-        document[name] = tuple(document[name])
-    return DatasetSpec(classes=classes, **document)
+    return _SPEC.validate_json(text)
+
+
+def _document(spec: DatasetSpec) -> dict[str, Any]:
+    document: dict[str, Any] = _SPEC.dump_python(spec, mode="json", exclude_defaults=True)
+    classes = [{**FIRST_CLASS_FIELDS, **entry} for entry in document["classes"]]
+    return {**FIRST_FIELDS, **document, "classes": classes}

@@ -1,8 +1,9 @@
 """What callers see of registered datasets."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from service.datasets.spec import DatasetSpec
 
 Floats = NDArray[np.float32]
 Status = Literal["ready", "building", "failed"]
+Origin = Literal["registered", "calibrated"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,18 @@ class DatasetInfo:
     @property
     def progress(self) -> float:
         return 1.0 if self.building is None else self.classes_done / self.class_count
+
+
+@dataclass(frozen=True)
+class VersionInfo:
+    """A version of a dataset that can be asked for. `current`: it answers where none is asked for. `created_at`: when
+    it was calibrated, or became the dataset's content. `note`: what its maker wrote down, JSON."""
+
+    version: str
+    created_at: datetime
+    current: bool
+    origin: Origin
+    note: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

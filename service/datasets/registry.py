@@ -1,28 +1,25 @@
 """Datasets as the rest of the service sees them: registered, looked up, deleted. Safe to use from several threads."""
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
+from typing import Any
 
 from service.batching import WorkerHealth
+from service.datasets.admission import Admission
 from service.datasets.build_store import BuildKey, BuildStore
-from service.datasets.builder import PrototypeBuilder, TextEncoder
+from service.datasets.builder import PrototypeBuilder
+from service.datasets.contents import VersionGone, VersionRow
 from service.datasets.fingerprints import texts_key_of, version_of
-from service.datasets.loaded import LoadedDatasets
-from service.datasets.records import Dataset, DatasetInfo, RegistryLimits
+from service.datasets.prototypes import DatasetEncoder, has_pictures
+from service.datasets.ready import ReadyVersions
+from service.datasets.records import Dataset, DatasetInfo, RegistryLimits, VersionInfo
 from service.datasets.spec import DATASET_NAME, DatasetSpec, check_dataset_name
-from service.datasets.store import DatasetStore, VersionGone, VersionRow
-from service.errors import (
-    DatasetBuildFailed,
-    DatasetBuilding,
-    DatasetNotFound,
-    EncoderUnavailable,
-    FieldProblem,
-    InvalidFields,
-)
+from service.datasets.store import DatasetStore
+from service.errors import DatasetNotFound, FieldProblem, InvalidFields
 from service.models.ports import PromptSet
 
-log = logging.getLogger(__name__)
+NO_PICTURES: Mapping[str, bytes] = MappingProxyType({})
 
 
 class Registry:
@@ -31,13 +28,13 @@ class Registry:
         store: DatasetStore,
         builds: BuildStore,
         builder: PrototypeBuilder,
-        encoder: TextEncoder,
+        encoder: DatasetEncoder,
         check_prompts: Callable[[PromptSet], None],
         limits: RegistryLimits,
     ) -> None:
         self._store, self._builds, self._builder, self._encoder = store, builds, builder, encoder
-        self._check_prompts, self._limits = check_prompts, limits
-        self._loaded = LoadedDatasets(limits.cache_bytes)
+        self._admission = Admission(encoder, check_prompts, limits)
+        self._ready = ReadyVersions(store.contents, builds, builder, encoder, limits.cache_bytes)
 
     def start(self) -> None:
         """Make every registered dataset ready for this encoder, and resume builds that were cut off.
@@ -45,11 +42,10 @@ class Registry:
         A dataset that cannot be made ready is logged and answers with its own error; the others are served.
         """
         for info in self.infos():
-            with suppress(VersionGone):
-                if info.building is not None:
-                    self._builder.enqueue(self._key_of(info.building))
-                if info.version is not None:
-                    self._make_ready(info.name, info.version)
+            self._ready.resume(info.building)
+            if info.version is not None:
+                with suppress(VersionGone):
+                    self._ready.prepare(info.name, info.version, self._admission.check_prompts)
 
     def close(self) -> None:
         self._builder.close()
@@ -57,30 +53,74 @@ class Registry:
     def health(self) -> WorkerHealth:
         return self._builder.health()
 
-    def register(self, name: str, spec: DatasetSpec, *, replace: bool) -> tuple[DatasetInfo, bool | None]:
+    def register(
+        self, name: str, spec: DatasetSpec, *, replace: bool, pictures: Mapping[str, bytes] = NO_PICTURES
+    ) -> tuple[DatasetInfo, bool | None]:
         """Keep `spec` under `name`; committed when this returns. Also returns whether it is new, None if it was there.
 
+        Args:
+            pictures: by SHA-256, those of the spec that are not known to be stored already.
+
         Raises:
-            InvalidFields: more classes than allowed, an encoder that is not loaded, a prompt the localizer cannot take.
+            InvalidFields: more classes than allowed, an encoder that is not loaded, a prompt the localizer cannot take,
+                a picture that is neither given nor stored.
             DatasetConflict: the name has other content and `replace` is false.
         """
         check_dataset_name(name)
-        self._check(spec)
-        version = VersionRow(version_of(spec), texts_key_of(spec), len(spec.classes))
-        key = BuildKey(version.texts_key, self._encoder.revision)
-        found = self._store.infos(key.encoder_revision, name)
-        if found and found[0].holds(version.version, newest_only=replace):
+        self._admission.check(spec)
+        version = _row_of(spec)
+        key = BuildKey(version.texts_key, self._encoder.revisions[has_pictures(spec)])
+        found = self._store.infos(self._encoder.revisions, name)
+        if found and self._holds(found[0], version.version, newest_only=replace):
             info, is_new = found[0], None
         else:
+            self._store.contents.check_exemplars(spec, pictures)
             refused = bool(found) and not replace  # by the store, which decides; no model time is spent before
             built = None
-            if not refused and self._fits_in_a_request(spec) and not self._builds.is_ready(key):
-                built = self._builder.compute(spec)
-            info, is_new = self._store.save(name, version, spec, key, replace=replace, built=built)
+            if not refused and self._admission.fits_in_a_request(spec) and not self._builds.is_ready(key):
+                try:
+                    built = self._builder.compute(spec, pictures)
+                except VersionGone:
+                    detail = "an image given by its SHA-256 was deleted meanwhile; send it"
+                    raise InvalidFields(FieldProblem("classes", detail)) from None
+            info, is_new = self._store.save(name, version, spec, key, replace=replace, built=built, pictures=pictures)
         if info.building == version.version:
             self._builds.forget_failure(key)
             self._builder.enqueue(key)
         return info, is_new
+
+    def add_version(
+        self, name: str, spec: DatasetSpec, *, base_version: str, note: Mapping[str, Any], activate: bool
+    ) -> VersionInfo:
+        """Keep `spec`, calibrated from `base_version`, as a further version; `activate` lets it answer at once.
+
+        A dataset keeps 20 versions besides the current one; the oldest calibrated ones leave first.
+
+        Raises:
+            ValueError: its texts and pictures are not those of the base version.
+            InvalidFields, DatasetNotFound.
+            DatasetVersionNotFound: the base version is neither current nor kept any longer.
+            DatasetConflict: it is to be activated, and the dataset was given other classes meanwhile.
+        """
+        _check_known_form(name)
+        self._admission.check(spec)
+        return self._store.kept.add(name, _row_of(spec), spec, base_version=base_version, note=note, activate=activate)
+
+    def versions(self, name: str) -> list[VersionInfo]:
+        """The current and the kept versions, newest first. Raises DatasetNotFound."""
+        _check_known_form(name)
+        return self._store.kept.infos(name)
+
+    def activate(self, name: str, version: str) -> VersionInfo:
+        """Let a kept version answer; `version` may be its first 8 or more characters. What answered before is kept.
+
+        Raises:
+            DatasetNotFound, DatasetVersionNotFound, DatasetBuilding, DatasetBuildFailed, EncoderUnavailable.
+        """
+        _check_known_form(name)
+        while True:
+            with suppress(VersionGone):
+                return self._store.kept.activate(name, self._ready.get(self._store.kept.resolve(name, version)).version)
 
     def delete(self, name: str) -> None:
         """Raises DatasetNotFound."""
@@ -88,16 +128,16 @@ class Registry:
         self._store.delete(name)
 
     def infos(self) -> list[DatasetInfo]:
-        return self._store.infos(self._encoder.revision)
+        return self._store.infos(self._encoder.revisions)
 
     def info(self, name: str) -> DatasetInfo:
         """Raises DatasetNotFound."""
         _check_known_form(name)
-        found = self._store.infos(self._encoder.revision, name)
+        found = self._store.infos(self._encoder.revisions, name)
         if not found:
             raise _not_found(name)
         if found[0].status == "building":
-            self._resume(found[0].building)
+            self._ready.resume(found[0].building)
         return found[0]
 
     def content(self, name: str) -> tuple[DatasetInfo, DatasetSpec]:
@@ -105,88 +145,35 @@ class Registry:
         while True:
             info = self.info(name)
             with suppress(VersionGone):
-                return info, self._store.spec(info.newest)
+                return info, self._store.contents.spec(info.newest)
 
-    def lookup(self, name: str) -> Dataset:
-        """The version that answers now, whichever replica registered it.
+    def lookup(self, name: str, version: str | None = None) -> Dataset:
+        """The version that answers now, whichever replica registered it, or the kept one asked for.
 
         Raises:
-            DatasetNotFound, DatasetBuilding, DatasetBuildFailed, EncoderUnavailable.
+            DatasetNotFound, DatasetVersionNotFound, DatasetBuilding, DatasetBuildFailed, EncoderUnavailable.
         """
         _check_known_form(name)
         while True:
-            row = self._store.find(name)
-            if row is None:
-                raise _not_found(name)
-            self._resume(row.pending_version)
             with suppress(VersionGone):
-                return self._load(row.current_version or row.pending_version or "")
+                wanted = self._answering(name) if version is None else self._store.kept.resolve(name, version)
+                return self._ready.get(wanted)
 
-    def _check(self, spec: DatasetSpec) -> None:
-        if len(spec.classes) > self._limits.max_classes:
-            detail = f"holds {len(spec.classes)} classes; at most {self._limits.max_classes}"
-            raise InvalidFields(FieldProblem("classes", detail))
-        if not self._usable(spec):
-            detail = f"the encoder {spec.encoder!r} is not loaded"
-            raise InvalidFields(FieldProblem("encoder", detail, (self._encoder.name,)))
-        try:
-            self._check_prompts(spec.prompt_set)
-        except ValueError as error:
-            raise InvalidFields(FieldProblem("localizer_prompts", str(error))) from None
+    def _answering(self, name: str) -> str:
+        row = self._store.find(name)
+        if row is None:
+            raise _not_found(name)
+        self._ready.resume(row.pending_version)
+        return row.current_version or row.pending_version or ""
 
-    def _usable(self, spec: DatasetSpec) -> bool:
-        return spec.encoder in (None, self._encoder.name)
+    def _holds(self, info: DatasetInfo, version: str, *, newest_only: bool) -> bool:
+        """Whether registering `version` again changes nothing: a POST may also repeat what was calibrated since."""
+        calibrated = not newest_only and self._store.kept.stands_behind(info.name, version)
+        return calibrated or info.holds(version, newest_only=newest_only)
 
-    def _fits_in_a_request(self, spec: DatasetSpec) -> bool:
-        return sum(map(spec.text_count, spec.classes)) <= self._limits.background_build_texts
 
-    def _key_of(self, version: str) -> BuildKey:
-        """Raises VersionGone."""
-        return BuildKey(self._store.texts_key(version), self._encoder.revision)
-
-    def _make_ready(self, name: str, version: str) -> None:
-        """Raises VersionGone."""
-        spec = self._store.spec(version)
-        if not self._usable(spec):
-            return
-        try:
-            self._builder.build(self._key_of(version), wait=True)
-            self._load(version)
-            self._check_prompts(spec.prompt_set)
-        except (DatasetBuilding, DatasetBuildFailed, RuntimeError, ValueError) as error:
-            log.warning("a dataset is not ready", extra={"dataset": name, "reason": f"{type(error).__name__}: {error}"})
-
-    def _resume(self, pending_version: str | None) -> None:
-        """Its builder may have died with another replica."""
-        if pending_version is not None:
-            with suppress(VersionGone):
-                self._builder.enqueue(self._key_of(pending_version))
-
-    def _load(self, version: str) -> Dataset:
-        """Raises VersionGone, EncoderUnavailable, DatasetBuilding, DatasetBuildFailed."""
-        loaded = self._loaded.get(version)
-        if loaded is not None:
-            return loaded
-        spec = self._store.spec(version)
-        if not self._usable(spec):
-            detail = f"the dataset wants the encoder {spec.encoder!r}; this service runs {self._encoder.name!r}"
-            raise EncoderUnavailable(detail)
-        key = self._key_of(version)
-        vectors = self._builds.prototypes(key)
-        if vectors is None:
-            raise self._not_built(key)
-        dataset = Dataset(version, spec, spec.labels, vectors)
-        self._loaded.keep(dataset)
-        return dataset
-
-    def _not_built(self, key: BuildKey) -> DatasetBuilding | DatasetBuildFailed:
-        """Still building, or registered by a replica with another encoder, which is made up for in the background."""
-        row = self._builds.build(key)
-        if row is not None and row.failure is not None:
-            return DatasetBuildFailed(f"the dataset could not be built: {row.failure}; register it again to retry")
-        self._builder.enqueue(key)
-        done = 0.0 if row is None else row.classes_done / row.class_count
-        return DatasetBuilding(f"the dataset is {done:.0%} built", retry_after_s=5)
+def _row_of(spec: DatasetSpec) -> VersionRow:
+    return VersionRow(version_of(spec), texts_key_of(spec), len(spec.classes))
 
 
 def _check_known_form(name: str) -> None:

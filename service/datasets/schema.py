@@ -1,4 +1,6 @@
-"""The database's tables. Versions are named by their content, so that equal lists under two names are stored once."""
+"""The database's tables. Versions and pictures are named by their content, so that equal ones are stored once."""
+
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
@@ -25,6 +27,33 @@ datasets = sa.Table(
     sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
 )
 
+# Versions that stay reachable whether or not they answer now. One that was only ever registered has no row until
+# another is put in its place by activation.
+kept_versions = sa.Table(
+    "kept_versions",
+    metadata,
+    sa.Column("name", sa.ForeignKey("datasets.name", ondelete="CASCADE"), primary_key=True),
+    sa.Column("version", sa.ForeignKey("dataset_versions.version"), primary_key=True, index=True),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("origin", sa.String(20), nullable=False),
+    sa.Column("note", sa.Text, nullable=False),  # a JSON object
+)
+
+# Example pictures, as they were sent.
+exemplars = sa.Table(
+    "exemplars",
+    metadata,
+    sa.Column("sha256", sa.String(64), primary_key=True),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+)
+
+version_exemplars = sa.Table(
+    "version_exemplars",
+    metadata,
+    sa.Column("version", sa.ForeignKey("dataset_versions.version", ondelete="CASCADE"), primary_key=True),
+    sa.Column("sha256", sa.ForeignKey("exemplars.sha256"), primary_key=True, index=True),
+)
+
 builds = sa.Table(
     "prototype_builds",
     metadata,
@@ -45,10 +74,16 @@ chunks = sa.Table(
     sa.Column("encoder_revision", sa.String(200), primary_key=True),
     sa.Column("first_class", sa.Integer, primary_key=True),
     sa.Column("class_count", sa.Integer, nullable=False),
-    sa.Column("vectors", sa.LargeBinary, nullable=False),  # float32, little endian, [class_count, D]
+    # float32, little endian: [class_count, D], or [class_count, 2, D] (of texts and of pictures) where a class has some
+    sa.Column("vectors", sa.LargeBinary, nullable=False),
     sa.ForeignKeyConstraint(
         ["texts_key", "encoder_revision"],
         ["prototype_builds.texts_key", "prototype_builds.encoder_revision"],
         ondelete="CASCADE",
     ),
 )
+
+
+def utc(time: datetime) -> datetime:
+    """SQLite keeps no time zone: what was written as UTC is read as UTC."""
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)

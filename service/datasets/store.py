@@ -1,5 +1,6 @@
 """Datasets and their versions in the database. Each writing method is one transaction, committed when it returns."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,18 +10,15 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from service.datasets.build_store import BuildKey, drop_unused, ensure_build, promote
+from service.datasets.contents import ContentStore, VersionRow, ensure_version
 from service.datasets.database import Database
-from service.datasets.fingerprints import from_json, to_json
+from service.datasets.kept import KeptVersions
 from service.datasets.records import DatasetInfo
-from service.datasets.schema import builds, datasets, versions
+from service.datasets.schema import builds, datasets, utc, versions
 from service.datasets.spec import DatasetSpec
 from service.errors import DatasetConflict, DatasetNotFound
 
 Floats = NDArray[np.float32]
-
-
-class VersionGone(Exception):
-    """The version was replaced or deleted since its name was read: read again."""
 
 
 @dataclass(frozen=True)
@@ -30,57 +28,32 @@ class DatasetRow:
     pending_version: str | None
 
 
-@dataclass(frozen=True)
-class VersionRow:
-    version: str
-    texts_key: str
-    class_count: int
-
-
 class DatasetStore:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.contents = ContentStore(database)
+        self.kept = KeptVersions(database)
 
     def find(self, name: str) -> DatasetRow | None:
         with self._database.reading() as connection:
             row = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
         return _dataset_row(row) if row else None
 
-    def all_datasets(self) -> list[DatasetRow]:
-        with self._database.reading() as connection:
-            rows = connection.execute(sa.select(datasets).order_by(datasets.c.name)).all()
-        return [_dataset_row(row) for row in rows]
-
-    def infos(self, encoder_revision: str, name: str | None = None) -> list[DatasetInfo]:
+    def infos(self, encoder_revisions: Sequence[str], name: str | None = None) -> list[DatasetInfo]:
         """All datasets, or the one of that name, with the state of their prototypes, in one query."""
         with self._database.reading() as connection:
-            return _infos(connection, encoder_revision, name)
-
-    def texts_key(self, version: str) -> str:
-        """Raises VersionGone."""
-        with self._database.reading() as connection:
-            key = connection.scalar(sa.select(versions.c.texts_key).where(versions.c.version == version))
-        if key is None:
-            raise VersionGone(version)
-        return str(key)
-
-    def spec_of_texts(self, texts_key: str) -> DatasetSpec | None:
-        """Any version's content that has these texts; None where no dataset has them any longer."""
-        with self._database.reading() as connection:
-            query = sa.select(versions.c.spec).where(versions.c.texts_key == texts_key)
-            text = connection.scalar(query.order_by(versions.c.version).limit(1))
-        return None if text is None else from_json(text)
-
-    def spec(self, version: str) -> DatasetSpec:
-        """Raises VersionGone."""
-        with self._database.reading() as connection:
-            text = connection.scalar(sa.select(versions.c.spec).where(versions.c.version == version))
-        if text is None:
-            raise VersionGone(version)
-        return from_json(text)
+            return _infos(connection, encoder_revisions, name)
 
     def save(
-        self, name: str, version: VersionRow, spec: DatasetSpec, key: BuildKey, *, replace: bool, built: Floats | None
+        self,
+        name: str,
+        version: VersionRow,
+        spec: DatasetSpec,
+        key: BuildKey,
+        *,
+        replace: bool,
+        built: Floats | None,
+        pictures: Mapping[str, bytes],
     ) -> tuple[DatasetInfo, bool]:
         """Make `version` the dataset's content: at once where it is `built` or was before, else when its build ends.
 
@@ -88,17 +61,14 @@ class DatasetStore:
 
         Raises:
             DatasetConflict: the name is taken by other content and `replace` is false.
+            InvalidFields: a picture of the spec is neither stored nor among `pictures`, which are by SHA-256.
         """
         now = datetime.now(UTC)
         with self._database.writing() as connection:
             row = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
             if row is not None and not replace and version.version not in (row.current_version, row.pending_version):
                 raise DatasetConflict(f"{name!r} exists with other content; PUT /datasets/{name} replaces it")
-            if connection.scalar(sa.select(versions.c.version).where(versions.c.version == version.version)) is None:
-                values = {"version": version.version, "texts_key": version.texts_key}
-                connection.execute(
-                    versions.insert().values(**values, class_count=version.class_count, spec=to_json(spec))
-                )
+            ensure_version(connection, version, spec, pictures)
             ready = ensure_build(connection, key, version.class_count, built)
             states = {"current_version": version.version, "pending_version": None}
             if not ready:
@@ -110,7 +80,7 @@ class DatasetStore:
             if ready:
                 promote(connection, key)  # others may have waited for the same texts
             drop_unused(connection)
-            return _infos(connection, key.encoder_revision, name)[0], row is None
+            return _infos(connection, [key.encoder_revision], name)[0], row is None
 
     def delete(self, name: str) -> None:
         """Raises DatasetNotFound."""
@@ -121,9 +91,10 @@ class DatasetStore:
             drop_unused(connection)
 
 
-def _infos(connection: sa.Connection, encoder_revision: str, name: str | None) -> list[DatasetInfo]:
+def _infos(connection: sa.Connection, encoder_revisions: Sequence[str], name: str | None) -> list[DatasetInfo]:
     newest = sa.func.coalesce(datasets.c.pending_version, datasets.c.current_version)
-    built = sa.and_(builds.c.texts_key == versions.c.texts_key, builds.c.encoder_revision == encoder_revision)
+    # Of the two revisions a list of names is built under one, a list with pictures under the other.
+    built = sa.and_(builds.c.texts_key == versions.c.texts_key, builds.c.encoder_revision.in_(encoder_revisions))
     columns = (datasets, versions.c.class_count, builds.c.classes_done, builds.c.failure)
     query = sa.select(*columns).join(versions, versions.c.version == newest).join(builds, built, isouter=True)
     if name is not None:
@@ -136,8 +107,8 @@ def _infos(connection: sa.Connection, encoder_revision: str, name: str | None) -
             class_count=row.class_count,
             classes_done=row.classes_done or 0,
             failure=row.failure,
-            created_at=_utc(row.created_at),
-            updated_at=_utc(row.updated_at),
+            created_at=utc(row.created_at),
+            updated_at=utc(row.updated_at),
         )
         for row in connection.execute(query.order_by(datasets.c.name))
     ]
@@ -145,8 +116,3 @@ def _infos(connection: sa.Connection, encoder_revision: str, name: str | None) -
 
 def _dataset_row(row: sa.Row[Any]) -> DatasetRow:
     return DatasetRow(row.name, row.current_version, row.pending_version)
-
-
-def _utc(time: datetime) -> datetime:
-    """SQLite keeps no time zone: what was written as UTC is read as UTC."""
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)

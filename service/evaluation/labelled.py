@@ -1,110 +1,120 @@
-"""Accuracy on a folder of labelled pictures, for each of its parts and each branch."""
+"""Labelled pictures: a table (CSV or parquet) or a folder tree."""
 
 import csv
+import json
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from service.datasets.prototypes import unsaved_dataset
-from service.datasets.spec import ClassEntry, DatasetSpec
+from service.datasets.spec import clean_name
 from service.errors import BadRequest
-from service.recognition.answers import Recognition
-from service.recognizer import Options, Recognizer
+from service.recognition.boxes import Box
 
+SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 NEEDED_COLUMNS = ("path", "label")
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A picture, the collection whose labels are its classes, its part of it, and the labels that count as right."""
+    """A picture with its label.
+
+    part: of the collection, measured by itself. accepted: all labels that count as right. source: names the object, for
+    pictures that show the same one on several backgrounds. box: the true one in pixels of the upright picture, mask:
+    a picture that is not black inside the object, where they are known. An empty label means none of the classes.
+    """
 
     path: Path
-    collection: str
-    part: str
     label: str
-    accepted: frozenset[str]
+    part: str = "all"
+    accepted: frozenset[str] = frozenset()
+    source: str = ""
+    box: Box | None = None
+    mask: Path | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "accepted", self.accepted | ({self.label} if self.label else set()))
 
 
-@dataclass(frozen=True)
-class Accuracy:
-    """Shares in [0, 1] over the pictures of one part; where there was no box the full view stands in for `fg`."""
+def read_labelled(data: Path) -> list[Labelled]:
+    """The pictures of a CSV or parquet table, or of a folder tree, in their order.
 
-    pictures: int
-    classes: int
-    full: float
-    fg: float
-    fused: float
-    fallback: float
-
-
-def read_labelled(table: Path) -> list[Labelled]:
-    """Rows of a CSV with the columns `path` (from the table's folder; its first folder is the collection) and `label`,
-    and, if wanted, `part` and `accept` (other right answers, split by `|` or `;`).
+    A table has the columns `path` (from the table's folder) and `label`, and, if wanted, `part`, `accept` (other right
+    answers, split by `|` or `;`), `source`, `x0, y0, x1, y1`, `mask` and `metadata` (a JSON object). In a folder tree
+    a picture's folder is its label, and the folders above that its part.
 
     Raises:
-        BadRequest: a column is missing, or there are no rows.
+        BadRequest: nothing to read, a column is missing, or a value cannot be meant.
     """
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    if data.is_dir():
+        pictures = list(_walk(data))
+        if not pictures:
+            raise BadRequest(f"{data} holds no pictures in folders named by their label")
+        return pictures
+    rows = _parquet_rows(data) if data.suffix.lower() == ".parquet" else _csv_rows(data)
     missing = [name for name in NEEDED_COLUMNS if not rows or name not in rows[0]]
     if missing:
-        raise BadRequest(f"{table} has no rows or no column {', '.join(missing)}")
-    return [
-        Labelled(
-            table.parent / row["path"],
-            row["path"].rpartition("/")[0].partition("/")[0],
-            row.get("part") or "all",
-            row["label"],
-            frozenset([row["label"], *re.split(r"[|;]", row.get("accept") or "")]) - {""},
+        raise BadRequest(f"{data} has no rows or no column {', '.join(missing)}")
+    return [_labelled(data, number, row) for number, row in enumerate(rows, 1)]
+
+
+def _walk(folder: Path) -> Iterator[Labelled]:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES and path.is_file() and path.parent != folder:
+            above = path.parent.relative_to(folder).parts[:-1]
+            yield Labelled(path, clean_name(path.parent.name), "/".join(above) or "all")
+
+
+def _csv_rows(table: Path) -> list[dict[str, Any]]:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            return list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error) as error:
+        raise BadRequest(f"{table} cannot be read: {error}") from None
+
+
+def _parquet_rows(table: Path) -> list[dict[str, Any]]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ModuleNotFoundError:
+        raise BadRequest("parquet tables are read by pyarrow: pip install 'l2r2[evaluate]'") from None
+    try:
+        rows: list[dict[str, Any]] = parquet.read_table(table).to_pylist()
+    except (OSError, ArrowException) as error:
+        raise BadRequest(f"{table} cannot be read: {error}") from None
+    return rows
+
+
+def _labelled(table: Path, number: int, row: Mapping[str, Any]) -> Labelled:
+    folder, label = table.parent, row["label"]
+    try:
+        if not row["path"]:
+            raise ValueError("there is no path")
+        edges = [row.get(name) for name in ("x0", "y0", "x1", "y1")]
+        known = all(edge not in (None, "") for edge in edges)
+        return Labelled(
+            folder / str(row["path"]),
+            "" if label is None else clean_name(str(label)),
+            str(row.get("part") or "all"),
+            frozenset(clean_name(name) for name in re.split(r"[|;]", str(row.get("accept") or ""))) - {""},
+            str(row.get("source") or ""),
+            Box(*(float(str(edge)) for edge in edges)) if known else None,
+            folder / str(row["mask"]) if row.get("mask") else None,
+            _metadata(row.get("metadata") or {}),
         )
-        for row in rows
-    ]
+    except ValueError as error:
+        raise BadRequest(f"{table}, row {number}: {error}") from None
 
 
-async def measure(
-    recognizer: Recognizer, pictures: Sequence[Labelled], advance: Callable[[], None] = lambda: None
-) -> dict[str, Accuracy]:
-    """Every picture against all labels of its collection."""
-    answers: defaultdict[str, list[tuple[Labelled, Recognition]]] = defaultdict(list)
-    classes = {}
-    for collection in dict.fromkeys(picture.collection for picture in pictures):
-        members = [picture for picture in pictures if picture.collection == collection]
-        labels = sorted({picture.label for picture in members})
-        spec = DatasetSpec(tuple(ClassEntry(label) for label in labels))
-        dataset = unsaved_dataset(spec, recognizer.encoder.embed_texts)
-        for picture in members:
-            answer = await recognizer.recognize(picture.path.read_bytes(), dataset, Options(top_k=1))
-            answers[picture.part].append((picture, answer))
-            classes[picture.part] = len(labels)
-            advance()
-    return {part: _accuracy(pairs, classes[part]) for part, pairs in answers.items()}
-
-
-def markdown(measured: Mapping[str, Accuracy]) -> str:
-    """The figures as a Markdown table."""
-    lines = ["| part | pictures | classes | full | fg | fused | fallback |", "|---|---|---|---|---|---|---|"]
-    for part, row in measured.items():
-        shares = " | ".join(f"{share:.3f}" for share in (row.full, row.fg, row.fused, row.fallback))
-        lines.append(f"| {part} | {row.pictures} | {row.classes} | {shares} |")
-    return "\n".join(lines)
-
-
-def _accuracy(pairs: Sequence[tuple[Labelled, Recognition]], classes: int) -> Accuracy:
-    def share(right: Iterable[bool]) -> float:
-        return sum(right) / len(pairs)
-
-    return Accuracy(
-        pictures=len(pairs),
-        classes=classes,
-        full=share(_label(answer, "full") in picture.accepted for picture, answer in pairs),
-        fg=share(_label(answer, "fg") in picture.accepted for picture, answer in pairs),
-        fused=share(answer.label in picture.accepted for picture, answer in pairs),
-        fallback=share(answer.fallback is not None for _, answer in pairs),
-    )
-
-
-def _label(answer: Recognition, view: str) -> str:
-    branch = answer.branches[view] or answer.branches["full"]
-    return answer.label if branch is None else branch.label
+def _metadata(given: Any) -> dict[str, str]:
+    """From a JSON object, or a parquet struct or map, as POST /classify reads them; nulls are facts not known."""
+    try:
+        found = dict(json.loads(given) if isinstance(given, str) else given)
+    except (ValueError, TypeError):
+        raise ValueError("metadata must be a JSON object") from None
+    if any(isinstance(value, dict | list) for value in found.values()):
+        raise ValueError("metadata must hold plain facts")
+    facts = {str(name): value for name, value in found.items() if value is not None}
+    return {name: json.dumps(value) if isinstance(value, bool) else str(value) for name, value in facts.items()}

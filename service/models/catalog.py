@@ -11,8 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-Kind = Literal["localizer", "encoder"]
-Family = Literal["u2net", "grounding_dino", "owlv2", "none", "embedded_clip", "open_clip"]
+from service.recognition.views import DEFAULT_BRANCHES
+
+Kind = Literal["localizer", "segmenter", "encoder"]
+Family = Literal["u2net", "grounding_dino", "owlv2", "none", "u2net_mask", "sam", "sam2", "embedded_clip", "open_clip"]
+
+GIVES_MASKS: frozenset[Family] = frozenset({"u2net"})  # localizers whose boxes come with masks
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -86,10 +90,15 @@ class Model:
 
 @dataclass(frozen=True)
 class Profile:
+    """Which models work together (no segmenter: no masks), and the branches that answer where neither dataset nor
+    request names any."""
+
     name: str
     localizer: str
+    segmenter: str | None
     encoder: str
     note: str
+    branches: tuple[str, ...] = DEFAULT_BRANCHES
 
 
 def _wheel_model(name: str, kind: Kind, family: Family, licence: str, note: str, *files: WheelFile) -> Model:
@@ -106,10 +115,13 @@ def _minilm(member: str, sha256: str, size_bytes: int) -> WheelFile:
 
 
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-_DETECTOR = ("config.json", "model.safetensors", "preprocessor_config.json", "processor_config.json", *_TOKENIZER)
+_SEGMENTER = ("config.json", "model.safetensors", "preprocessor_config.json", "processor_config.json")
+_DETECTOR = (*_SEGMENTER, *_TOKENIZER)
 _INCLUDE: Mapping[str, tuple[str, ...]] = {
     "grounding_dino": (*_DETECTOR, "vocab.txt"),
     "owlv2": (*_DETECTOR, "vocab.json", "merges.txt"),
+    "sam": _SEGMENTER,
+    "sam2": _SEGMENTER,
     "open_clip": ("open_clip_config.json", "open_clip_model.safetensors", "open_clip_pytorch_model.bin", *_TOKENIZER),
 }
 
@@ -138,6 +150,12 @@ _ROWS = (
     hub_model("owlv2-base", "localizer", "owlv2", "google/owlv2-base-patch16-ensemble", "Apache-2.0",
                "scenes of many objects; works without a prompt"),
     Model("none", "localizer", "none", None, "", 0, "no boxes: the full picture alone"),
+    _wheel_model("u2netp-mask", "segmenter", "u2net_mask", "Apache-2.0", "the salient object in a box; CPU",
+                 _U2NETP_ONNX),
+    hub_model("sam-vit-base", "segmenter", "sam", "facebook/sam-vit-base", "Apache-2.0",
+              "SAM ViT-B, prompted by a box; a GPU is wanted"),
+    hub_model("sam2.1-hiera-tiny", "segmenter", "sam2", "facebook/sam2.1-hiera-tiny", "Apache-2.0",
+              "SAM 2.1, prompted by a box; smaller and faster"),
     _wheel_model("embedded", "encoder", "embedded_clip", "MIT AND Apache-2.0",
                  "CLIP ViT-B/16 int8 with MiniLM as text encoder; CPU", _CLIP_IMAGE_ONNX, *_MINILM),
     hub_model("siglip2-so400m", "encoder", "open_clip", "timm/ViT-SO400M-16-SigLIP2-256", "Apache-2.0",
@@ -149,12 +167,21 @@ _ROWS = (
 )  # fmt: skip
 MODELS: Mapping[str, Model] = MappingProxyType({row.name: row for row in _ROWS})
 
+_SAM2 = "sam2.1-hiera-tiny"
 _PROFILES = (
-    Profile("embedded", "u2netp", "embedded", "to try it, CI, air-gapped; CPU"),
-    Profile("standard", "grounding-dino-tiny", "siglip2-so400m", "production on a GPU"),
-    Profile("scenes", "owlv2-base", "siglip2-so400m", "pictures of many objects"),
-    Profile("bio", "grounding-dino-tiny", "bioclip", "species"),
-    Profile("clip-b", "grounding-dino-tiny", "clip-b", "OpenAI CLIP B/32"),
-    Profile("clip-l", "grounding-dino-tiny", "clip-l", "OpenAI CLIP L/14"),
+    # U²-Net-p sees the object's pixels anyway, and the third view is right where the crop's background misleads.
+    Profile(
+        "embedded",
+        "u2netp",
+        "u2netp-mask",
+        "embedded",
+        "to try it, CI, air-gapped; CPU",
+        (*DEFAULT_BRANCHES, "fg_mask"),
+    ),
+    Profile("standard", "grounding-dino-tiny", _SAM2, "siglip2-so400m", "production on a GPU"),
+    Profile("scenes", "owlv2-base", _SAM2, "siglip2-so400m", "pictures of many objects"),
+    Profile("bio", "grounding-dino-tiny", _SAM2, "bioclip", "species"),
+    Profile("clip-b", "grounding-dino-tiny", _SAM2, "clip-b", "OpenAI CLIP B/32"),
+    Profile("clip-l", "grounding-dino-tiny", _SAM2, "clip-l", "OpenAI CLIP L/14"),
 )
 PROFILES: Mapping[str, Profile] = MappingProxyType({row.name: row for row in _PROFILES})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from service.models.catalog import Family, Model
 from service.models.hardware import Hardware
-from service.models.ports import Encoder, Localizer
+from service.models.ports import Encoder, Localizer, Segmenter
 from service.models.weights import WeightsStore
 
 
@@ -33,6 +33,24 @@ def _none(_name: str, _revision: str, _folder: Path, _hardware: Hardware) -> Loc
     return NoLocalizer()
 
 
+def _u2net_mask(name: str, revision: str, folder: Path, hardware: Hardware) -> Segmenter:
+    from service.models.segmenters.u2net import U2NetSegmenter
+
+    return U2NetSegmenter(name, revision, folder / "u2netp.onnx", hardware.threads)
+
+
+def _sam(name: str, revision: str, folder: Path, hardware: Hardware) -> Segmenter:
+    from service.models.segmenters.sam import Sam
+
+    return Sam(name, revision, folder, hardware)
+
+
+def _sam2(name: str, revision: str, folder: Path, hardware: Hardware) -> Segmenter:
+    from service.models.segmenters.sam2 import Sam2
+
+    return Sam2(name, revision, folder, hardware)
+
+
 def _embedded(name: str, revision: str, folder: Path, hardware: Hardware) -> Encoder:
     from service.models.encoders.embedded import EmbeddedEncoder
 
@@ -51,6 +69,11 @@ LOCALIZERS: Mapping[Family, Callable[[str, str, Path, Hardware], Localizer]] = {
     "owlv2": _owlv2,
     "none": _none,
 }
+SEGMENTERS: Mapping[Family, Callable[[str, str, Path, Hardware], Segmenter]] = {
+    "u2net_mask": _u2net_mask,
+    "sam": _sam,
+    "sam2": _sam2,
+}
 ENCODERS: Mapping[Family, Callable[[str, str, Path, Hardware], Encoder]] = {
     "embedded_clip": _embedded,
     "open_clip": _open_clip,
@@ -61,6 +84,12 @@ def load_localizer(model: Model, weights: WeightsStore, hardware: Hardware) -> L
     """Raises WeightsError where the weights are not to be had."""
     folder = weights.folder(model)
     return LOCALIZERS[model.family](model.name, weights.revision(model), folder, hardware)
+
+
+def load_segmenter(model: Model, weights: WeightsStore, hardware: Hardware) -> Segmenter:
+    """Raises WeightsError where the weights are not to be had."""
+    folder = weights.folder(model)
+    return SEGMENTERS[model.family](model.name, weights.revision(model), folder, hardware)
 
 
 def load_encoder(model: Model, weights: WeightsStore, hardware: Hardware) -> Encoder:

@@ -8,6 +8,10 @@ from service.errors import FieldProblem, InvalidFields
 from service.models.catalog import MODELS, REPO_NAME, Family, FolderSource, Kind, Model, hub_model
 
 _HUB_PREFIX = "hf-hub:"
+_BY_MODEL_TYPE: Mapping[Kind, Mapping[str, Family]] = {
+    "localizer": {"grounding-dino": "grounding_dino", "owlv2": "owlv2"},
+    "segmenter": {"sam": "sam", "sam2": "sam2", "sam2_video": "sam2"},  # the published SAM 2 are video checkpoints
+}
 
 
 def find_model(name: str, kind: Kind) -> Model:
@@ -36,19 +40,22 @@ def find_model(name: str, kind: Kind) -> Model:
 
 
 def _folder_model(folder: Path, kind: Kind) -> Model:
-    family, needed = _detector_family(folder / "config.json"), "a config.json with model_type grounding-dino or owlv2"
     if kind == "encoder":
-        family = "open_clip" if (folder / "open_clip_config.json").is_file() else None
+        family: Family | None = "open_clip" if (folder / "open_clip_config.json").is_file() else None
         needed = "an open_clip_config.json"
+    else:
+        by_model_type = _BY_MODEL_TYPE[kind]
+        family = by_model_type.get(_model_type(folder / "config.json"))
+        needed = f"a config.json with model_type {' or '.join(by_model_type)}"
     if family is None:
         raise InvalidFields(FieldProblem(kind, f"the folder {folder} is no {kind}: it needs {needed}"))
     return Model(str(folder), kind, family, FolderSource(folder.resolve()), "as its folder says", None, "local folder")
 
 
-def _detector_family(config: Path) -> Family | None:
+def _model_type(config: Path) -> str:
+    """As transformers writes it; empty where there is none."""
     try:
         fields = json.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    by_model_type: Mapping[str, Family] = {"grounding-dino": "grounding_dino", "owlv2": "owlv2"}
-    return by_model_type.get(str(fields.get("model_type"))) if isinstance(fields, dict) else None
+        return ""
+    return str(fields.get("model_type")) if isinstance(fields, dict) else ""

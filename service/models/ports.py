@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recognition.boxes import Detection
+from service.recognition.boxes import Box, Detection
 from service.recognition.views import Rgb
 
 Floats = NDArray[np.float32]
@@ -60,6 +60,8 @@ class Localizer(Protocol):
     name: str
     revision: str
     default_threshold: float
+    reads_prompts: bool  # whether a prompt can change what it finds
+    gives_masks: bool  # whether its detections carry masks
 
     def check_prompts(self, prompts: PromptSet) -> None:
         """Prepare and keep the prompts' features.
@@ -73,4 +75,27 @@ class Localizer(Protocol):
 
     def locate(self, inputs: Sequence[LocatorInput]) -> list[list[Detection]]:
         """For each picture the detections in its pixels, best first; entry i depends on input i alone."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class SegmenterInput:
+    """One picture, `width` x `height`, and a box in its pixels, ready for a segmenter: `pixels [3, h, w]`."""
+
+    pixels: Floats
+    width: int
+    height: int
+    box: Box
+
+
+class Segmenter(Protocol):
+    """Says which pixels are the object's in a box. `segment` runs in one thread at a time; `preprocess` in several."""
+
+    name: str
+    revision: str
+
+    def preprocess(self, rgb: NDArray[np.uint8], box: Box) -> SegmenterInput: ...
+
+    def segment(self, inputs: Sequence[SegmenterInput]) -> list[NDArray[np.bool_]]:
+        """For each picture its object's mask `[height, width]`; entry i depends on input i alone."""
         ...

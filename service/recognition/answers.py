@@ -12,6 +12,7 @@ from service.recognition.scoring import top_k
 
 Fallback = Literal["no_detection", "low_score", "timeout", "disabled"]
 FALLBACKS: tuple[Fallback, ...] = ("no_detection", "low_score", "timeout", "disabled")
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -30,23 +31,84 @@ class Branch:
 
 
 @dataclass(frozen=True)
-class Recognition:
-    """An answer. `detections` are in pixels of the upright original (`width`, `height`), best first; a branch that was
-    not asked, or could not be, is None."""
+class Verdict:
+    """What the views of one object come to.
 
-    label: str
+    label: None where the answer is withheld (`abstained`); the best class is `scores[0]` all the same. branch: the one
+    that decided, or is surest of the label. reason: why, in words. presence: how much speaks for the class being there
+    at all. branches: None for one that was asked for and could not be shown.
+    """
+
+    label: str | None
     confidence: float
     branch: str
-    fallback: Fallback | None
-    detections: tuple[Detection, ...]
+    fusion: str
+    reason: str
+    presence: float
+    abstained: bool
     scores: tuple[Score, ...]
     branches: Mapping[str, Branch | None]
+
+
+@dataclass(frozen=True)
+class MetadataEffect:
+    """What the metadata did: attributes used, those ignored with the reason, and the answer without any."""
+
+    used: Mapping[str, str]
+    ignored: Mapping[str, str]
+    without: Score
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """Which view was asked first, how sure it was, and whether the others were left out."""
+
+    first: str
+    confidence: float
+    stopped: bool
+
+
+@dataclass(frozen=True)
+class ObjectAnswer:
+    """One located object of several, with its own answer."""
+
+    detection: Detection
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One of the full picture's best labels, what it found as a prompt, and its logit in each kind of view."""
+
+    label: str
+    detection: Detection | None
+    logits: Mapping[str, float]
+    combined: float
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """An answer. `detections` are in pixels of the upright original (`width`, `height`), best first. What was not asked
+    for is None. embeddings: of each view that was shown, `[D]`."""
+
+    verdict: Verdict
+    fallback: Fallback | None
+    detections: tuple[Detection, ...]
     width: int
     height: int
     timings_ms: Mapping[str, float]
+    metadata: MetadataEffect | None = None
+    cascade: Cascade | None = None
+    objects: tuple[ObjectAnswer, ...] | None = None
+    candidates: tuple[Candidate, ...] | None = None
+    embeddings: Mapping[str, Floats] | None = None
+
+    @property
+    def label(self) -> str | None:
+        return self.verdict.label
 
 
-def best_scores(probabilities: NDArray[np.float32], labels: Sequence[str], k: int) -> tuple[Score, ...]:
+def best_scores(probabilities: Floats, labels: Sequence[str], k: int) -> tuple[Score, ...]:
     """The `k` likeliest of `probabilities [L]`, best first."""
     return tuple(Score(labels[place], float(probabilities[place])) for place in top_k(probabilities, k))
 

@@ -1,7 +1,8 @@
 """Boxes in pixels: half-open rectangles `[x0, x1) x [y0, y1)` with the origin at the top left."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,11 +46,17 @@ class Box:
 
 @dataclass(frozen=True)
 class Detection:
-    """A located object: its box, the localizer's score in [0, 1], and the prompt that found it (if any)."""
+    """A located object: its box, the localizer's score in [0, 1], and the prompt that found it (if any).
+
+    mask: for localizers that see one, its levels over the whole picture, uint8 `[h, w]` at any resolution, 255 inside.
+    is_group: whether it is several objects together, each of which is listed too.
+    """
 
     box: Box
     score: float
     prompt: str | None = None
+    mask: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
+    is_group: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.score <= 1.0:
@@ -79,3 +86,20 @@ def mask_extent(mask: NDArray[np.bool_]) -> Box | None:
     if rows.size == 0:
         return None
     return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+
+
+def intersection_over_union(first: Box, second: Box) -> float:
+    """Shared area over joint area, in [0, 1]."""
+    width = min(first.x1, second.x1) - max(first.x0, second.x0)
+    height = min(first.y1, second.y1) - max(first.y0, second.y0)
+    shared = max(width, 0.0) * max(height, 0.0)
+    return shared / (first.area + second.area - shared)
+
+
+def without_duplicates(detections: Sequence[Detection], most_overlap: float) -> list[Detection]:
+    """Greedy non-maximum suppression: best first, those that overlap a better one by more than that IoU left out."""
+    kept: list[Detection] = []
+    for detection in sorted(detections, key=lambda found: -found.score):
+        if all(intersection_over_union(detection.box, other.box) <= most_overlap for other in kept):
+            kept.append(detection)
+    return kept

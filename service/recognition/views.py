@@ -1,25 +1,59 @@
-"""The pictures that the encoder sees of one photograph (L2R2, sections 3.1 and 4.3; B.2, input options 1 and 2)."""
+"""The pictures that the encoder sees of one photograph (L2R2, sections 3.1 and 4.3; B.2), by name."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 
 from service.recognition.boxes import Box, outward_pixels
 
-FULL = "full"
-FG = "fg"
-BRANCHES = (FULL, FG)
-
 Rgb = tuple[int, int, int]
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
 
 
-def crop(rgb: NDArray[np.uint8], box: Box, margin: float = 0.0) -> NDArray[np.uint8]:
+@dataclass(frozen=True)
+class Style:
+    """How views are made: colours of what is filled in; margins and the blur's radius as parts of the box's size and
+    of the picture's longer side."""
+
+    pad: Rgb = (127, 127, 127)
+    margin: float = 0.0
+    wide_margin: float = 0.25
+    blur: float = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A picture `rgb [H, W, 3]` with its object's box in pixels and its mask `[H, W]`, where they are known."""
+
+    rgb: Pixels
+    box: Box | None = None
+    mask: Mask | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """A branch: what it shows and what it needs of the scene."""
+
+    name: str
+    summary: str
+    make: Callable[[Scene, Style], Pixels]
+    needs_box: bool = True
+    needs_mask: bool = False
+
+
+def crop(rgb: Pixels, box: Box, margin: float = 0.0) -> Pixels:
     """The pixels of `rgb [H, W, 3]` that `box`, widened by `margin`, touches."""
     height, width = rgb.shape[:2]
     x0, y0, x1, y1 = outward_pixels(box.widened(margin), width, height)
     return rgb[y0:y1, x0:x1]
 
 
-def padded_square(rgb: NDArray[np.uint8], colour: Rgb) -> NDArray[np.uint8]:
+def padded_square(rgb: Pixels, colour: Rgb) -> Pixels:
     """`rgb [H, W, 3]` centred in a square of its longer side `[S, S, 3]`, the rest filled with `colour`."""
     height, width = rgb.shape[:2]
     side = max(height, width)
@@ -30,6 +64,95 @@ def padded_square(rgb: NDArray[np.uint8], colour: Rgb) -> NDArray[np.uint8]:
     return square
 
 
-def foreground(rgb: NDArray[np.uint8], box: Box, colour: Rgb, margin: float = 0.0) -> NDArray[np.uint8]:
+def filled(rgb: Pixels, where: Mask, colour: Rgb) -> Pixels:
+    """A copy of `rgb` with `colour` at the true places of `where [H, W]`."""
+    painted = rgb.copy()
+    painted[where] = colour
+    return painted
+
+
+def box_mask(rgb: Pixels, box: Box) -> Mask:
+    """`[H, W]`, true in the pixels that `box` touches."""
+    height, width = rgb.shape[:2]
+    x0, y0, x1, y1 = outward_pixels(box, width, height)
+    inside = np.zeros((height, width), np.bool_)
+    inside[y0:y1, x0:x1] = True
+    return inside
+
+
+def foreground(rgb: Pixels, box: Box, colour: Rgb, margin: float = 0.0) -> Pixels:
     """The fg view: the box's crop, padded to a square so that its aspect ratio is kept (section 4.2)."""
     return padded_square(crop(rgb, box, margin), colour)
+
+
+def _box(scene: Scene) -> Box:
+    assert scene.box is not None
+    return scene.box
+
+
+def _mask(scene: Scene) -> Mask:
+    assert scene.mask is not None
+    return scene.mask
+
+
+def _center_crop(scene: Scene, _style: Style) -> Pixels:
+    height, width = scene.rgb.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return scene.rgb[top : top + side, left : left + side]
+
+
+def _fg(scene: Scene, style: Style) -> Pixels:
+    return foreground(scene.rgb, _box(scene), style.pad, style.margin)
+
+
+def _fg_mask(scene: Scene, style: Style) -> Pixels:
+    return foreground(filled(scene.rgb, ~_mask(scene), style.pad), _box(scene), style.pad, style.margin)
+
+
+def _fg_margin(scene: Scene, style: Style) -> Pixels:
+    return foreground(scene.rgb, _box(scene), style.pad, style.wide_margin)
+
+
+def _bg_shape(scene: Scene, style: Style) -> Pixels:
+    return filled(scene.rgb, _mask(scene), style.pad)
+
+
+def _bg_box(scene: Scene, style: Style) -> Pixels:
+    return filled(scene.rgb, box_mask(scene.rgb, _box(scene)), style.pad)
+
+
+def _full_blur(scene: Scene, style: Style) -> Pixels:
+    radius_px = style.blur * max(scene.rgb.shape[:2])
+    soft = np.asarray(Image.fromarray(scene.rgb).filter(ImageFilter.GaussianBlur(radius_px)))
+    return np.where(_mask(scene)[..., None], scene.rgb, soft)
+
+
+def _full_colour(scene: Scene, style: Style) -> Pixels:
+    return filled(scene.rgb, ~_mask(scene), style.pad)
+
+
+FULL = "full"
+FG = "fg"
+_ROWS = (
+    View(FULL, "the whole picture", lambda scene, _style: scene.rgb, needs_box=False),
+    View(FG, "the box's crop, padded to a square", _fg),
+    View("fg_mask", "the same with the background masked out", _fg_mask, needs_mask=True),
+    View("fg_margin", "the crop of a wider region, padded to a square", _fg_margin),
+    View("bg_shape", "the picture with the object masked out, its shape left", _bg_shape, needs_mask=True),
+    View("bg_box", "the picture with the box masked out", _bg_box),
+    View("full_blur", "the picture with a blurred background", _full_blur, needs_mask=True),
+    View("full_colour", "the picture with a background of one colour", _full_colour, needs_mask=True),
+    View("center_crop", "the largest square in the middle, a control that locates nothing", _center_crop,
+         needs_box=False),
+)  # fmt: skip
+VIEWS: Mapping[str, View] = MappingProxyType({row.name: row for row in _ROWS})
+DEFAULT_BRANCHES = (FULL, FG)
+
+
+def answering_views(asked: Sequence[str], seen: Collection[str]) -> tuple[str, ...]:
+    """Which of the views `asked` for answer, where only those in `seen` could be shown: all of those; but the full
+    picture alone where views of the object were asked for and none of them could be shown (section 3.1)."""
+    shown = tuple(name for name in asked if name in seen)
+    wanted_object = any(VIEWS[name].needs_box for name in asked)
+    return (FULL,) if wanted_object and not any(VIEWS[name].needs_box for name in shown) else shown

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from service.cli.main import app
 from service.cli.render import BOX_COLOUR, save_overlay
 from service.errors import BadRequest, InvalidFields, ServiceError, SettingsError
-from service.recognition.answers import Recognition, Score
+from service.recognition.answers import Recognition, Score, Verdict
 from service.recognition.boxes import Box, Detection
 
 
@@ -55,12 +55,11 @@ def test_one_photograph_is_classified_in_a_process_of_its_own(photo: Path, tmp_p
     assert abs(rows.max() - answer["box"]["y1"]) <= 2
 
 
-def test_the_table_shows_both_branches_and_the_reason(photo: Path) -> None:
+def test_the_table_shows_all_branches_and_the_reason(photo: Path) -> None:
     shown = invoke("classify", str(photo), "--classes", "cat,dog,rocket", "--top-k", "2")
     assert "rocket.jpg → rocket" in shown
-    assert "was surer" in shown
-    assert "full" in shown
-    assert "fg" in shown
+    assert " is surer: 0." in shown
+    assert shown.splitlines()[3].split() == ["full", "fg", "fg_mask", "fused"]
 
 
 @pytest.mark.parametrize("classes", ["", "cat,cat", "cat,,dog"])
@@ -182,7 +181,8 @@ def test_an_overlay_that_is_no_picture_is_refused_before_any_work(photo: Path, t
 
 def test_an_overlay_of_a_sliver_of_a_box_is_drawn(tmp_path: Path, photographs: dict[str, bytes]) -> None:
     box = Detection(Box(63.6, 0, 64, 0.3), 0.5)
-    answer = Recognition("a", 1.0, "full", None, (box,), (Score("a", 1.0),), {}, 640, 427, {})
+    verdict = Verdict("a", 1.0, "full", "average", "", 0.2, False, (Score("a", 1.0),), {})
+    answer = Recognition(verdict, None, (box,), 640, 427, {})
     save_overlay(photographs["rocket"], answer, tmp_path / "out.png")
     with Image.open(tmp_path / "out.png") as drawn:
         assert drawn.size == (640, 427)

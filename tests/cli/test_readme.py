@@ -1,5 +1,6 @@
 """README's examples give what README shows."""
 
+import io
 import json
 import re
 import subprocess
@@ -7,10 +8,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+from PIL import Image, ImageEnhance
 from running import RunningService  # type: ignore[import-not-found]
 
+from service.api.fields import ClassifyFields
+from service.evaluation.benchmarks.registry import BENCHMARKS
+from service.recognition.fusion import FUSIONS
+from service.recognition.views import VIEWS
+
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-CHANGING = {"request_id", "created_at", "updated_at", "timings_ms", "branch"}
+CHANGING = {"request_id", "created_at", "updated_at", "timings_ms", "branch", "reason"}
 
 
 def agree(found: Any, shown: Any) -> bool:
@@ -44,3 +52,40 @@ def test_the_curl_examples_print_what_is_shown(server: RunningService, tmp_path:
     done = subprocess.run(["bash", "-euc", commands], cwd=tmp_path, capture_output=True, text=True, check=True)
     printed = documents(done.stdout)
     assert agree(printed, shown), printed
+
+
+def test_every_example_of_the_method_runs(
+    server: RunningService, tmp_path: Path, photographs: dict[str, bytes]
+) -> None:
+    """In README's order, in one shell: later examples use what earlier ones defined."""
+    setting_up = re.findall(r"<!-- examples -->\n```sh\n(.*?)```", README, re.DOTALL)[0].splitlines()
+    photo = next(line for line in setting_up if line.startswith("photo="))
+    blocks = re.findall(r"<!-- runs(?:: calibration)? -->\n```sh\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) >= 8
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    labelled_pictures(tmp_path / "labelled", photographs)
+    classes = '{"name": "things", "classes": ["cat", "dog", "rocket", "tree"]}'
+    registering = f"curl -sf localhost:8000/datasets -H 'Content-Type: application/json' -d '{classes}'"
+    script = "\n".join([photo, registering, *blocks])
+    script = script.replace("localhost:8000", server.url.removeprefix("http://"))
+    script = re.sub(r"(l2r2 datasets \w+ things)", rf"\1 --url {server.url}", script)
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr + done.stdout[-2000:]
+    answers = re.findall(r'"label": ?("[^"]*"|null), ?"confidence"', done.stdout)
+    assert len(answers) >= 25
+
+
+def labelled_pictures(folder: Path, photographs: dict[str, bytes]) -> None:
+    """Eleven variants each of two photographs."""
+    for label, name in (("cat", "chelsea"), ("rocket", "rocket")):
+        (folder / label).mkdir(parents=True)
+        picture = Image.open(io.BytesIO(photographs[name]))
+        picture.thumbnail((320, 320))
+        for number in range(11):
+            changed = ImageEnhance.Brightness(picture.rotate(3 * (number - 5))).enhance(0.7 + 0.05 * number)
+            changed.save(folder / label / f"{number}.jpg")
+
+
+@pytest.mark.parametrize("name", [*VIEWS, *FUSIONS, *BENCHMARKS, *ClassifyFields.model_fields])
+def test_readme_names_everything_that_can_be_asked_for(name: str) -> None:
+    assert f"`{name}`" in README

@@ -5,8 +5,9 @@ import pytest
 from hash_encoder import HashEncoder
 
 from service.datasets.build_store import BuildStore
-from service.datasets.builder import PrototypeBuilder, TextEncoder
+from service.datasets.builder import PrototypeBuilder
 from service.datasets.database import Database
+from service.datasets.prototypes import DatasetEncoder
 from service.datasets.records import RegistryLimits
 from service.datasets.registry import Registry
 from service.datasets.store import DatasetStore
@@ -40,15 +41,19 @@ def start(url: str) -> Iterator[Start]:
         name: str = "hash",
         chunk: int = CHUNK,
         background: int = 10,
+        localizer: str = "l1",
+        shared_space: bool = True,
+        takes_pictures: bool = True,
         **limits: int,
     ) -> Registry:
         database = Database(url)
         database.migrate()
         store, builds = DatasetStore(database), BuildStore(database)
-        texts = TextEncoder(name, revision, encoder.embed)
+        embed_picture = encoder.embed_picture if takes_pictures else None
+        port = DatasetEncoder(name, revision, encoder.embed, embed_picture, localizer, shared_space)
         bounds = RegistryLimits(background_build_texts=background, **limits)
-        builder = PrototypeBuilder(store, builds, texts, chunk)
-        registry = Registry(store, builds, builder, texts, check_prompts, bounds)
+        builder = PrototypeBuilder(store, builds, port, chunk)
+        registry = Registry(store, builds, builder, port, check_prompts, bounds)
         running.append((registry, database))
         registry.start()
         return registry

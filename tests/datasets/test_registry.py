@@ -256,7 +256,7 @@ def test_memory_for_prototypes_is_bounded(start: Start, encoder: HashEncoder) ->
     for number in range(6):
         registry.register(f"set-{number}", spec_of(f"a {number}", f"b {number}"), replace=False)
         registry.lookup(f"set-{number}")
-    assert len(registry._loaded) == 3
+    assert len(registry._ready._loaded) == 3
     assert registry.lookup("set-0").labels == ("a 0", "b 0")
 
 

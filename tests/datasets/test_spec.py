@@ -5,9 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.datasets.checks import LONGEST_NAME
 from service.datasets.fingerprints import fingerprint, from_json, texts_key_of, to_json, version_of
-from service.datasets.spec import LONGEST_NAME, ClassEntry, DatasetSpec, check_dataset_name, clean_name
+from service.datasets.spec import ClassEntry, DatasetSpec, check_dataset_name, clean_name
 from service.errors import InvalidFields
+from service.recognition.calibration import Calibration
+from service.recognition.priors import Prior
 
 CAT, DOG = ClassEntry("cat"), ClassEntry("dog", ("a loyal dog",))
 SPEC = DatasetSpec((CAT, DOG), localizer_prompts=("animal",), box_threshold=0.25)
@@ -32,6 +35,31 @@ SPEC = DatasetSpec((CAT, DOG), localizer_prompts=("animal",), box_threshold=0.25
         ({"box_threshold": 1.5}, "box_threshold", "[0, 1]"),
         ({"box_margin": float("nan")}, "box_margin", "[0, 1]"),
         ({"fusion": "best"}, "fusion", "not known"),
+        ({"priors": {"a\x00": Prior("counts", {"x": {"cat": 1}})}}, "priors.a\x00", "control"),
+        ({"priors": {"a": Prior("counts", {"x\ud800": {"cat": 1}})}}, "priors.a.x\ud800", "control"),
+        ({"priors": {"a": Prior("counts", {" ": {"cat": 1}})}}, "priors.a. ", "blank"),
+        ({"calibration": Calibration(("full", "middle"))}, "calibration.branches[1]", "'middle' is not known"),
+        ({"calibration": Calibration(("full", "full"))}, "calibration.branches[1]", "twice"),
+        (
+            {"calibration": Calibration(("full",), temperatures={"fg": (1.0,)})},
+            "calibration.temperatures",
+            "'fg' is none of the branches",
+        ),
+        (
+            {"calibration": Calibration(temperatures={"\ud800": (1.0,)})},
+            "calibration.temperatures",
+            "'\\ud800' is none",
+        ),
+        (
+            {"calibration": Calibration(("full", "fg"), weights={"full": 0.5, "fg_mask": 0.5})},
+            "calibration.weights",
+            "'fg_mask' is none of the branches",
+        ),
+        (
+            {"calibration": Calibration(("middle",), class_weights={"middle": (1.0, 1.0)})},
+            "calibration.branches[0]",
+            "'middle' is not known",
+        ),
     ],
 )
 def test_every_bad_field_is_named_with_its_item(change: dict[str, object], field: str, word: str) -> None:

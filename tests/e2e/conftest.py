@@ -3,6 +3,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from altered import variants  # type: ignore[import-not-found]
 from fastapi import FastAPI
 
 from service.app import create_app
@@ -16,6 +17,7 @@ async def app(models_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> A
         data_dir=tmp_path_factory.mktemp("data"),
         models_cache=models_cache,
         profile="embedded",
+        threads=1,  # tests run side by side
         background_build_texts=1500,
         max_body_bytes=8 * 2**20,
         max_image_bytes=4 * 2**20,
@@ -45,3 +47,20 @@ async def things(client: httpx.AsyncClient) -> str:
     answer = await client.post("/datasets", json={"name": "things", "classes": names})
     assert answer.status_code == 201, answer.text
     return "things"
+
+
+RIVALS = ("cat", "fox", "cup of coffee", "bowl of soup", "rocket", "tower", "astronaut", "pilot")
+
+
+@pytest.fixture(scope="session")
+async def rivals(client: httpx.AsyncClient) -> str:
+    """A registered dataset whose classes are easily taken for each other."""
+    answer = await client.post("/datasets", json={"name": "rivals", "classes": list(RIVALS)})
+    assert answer.status_code == 201, answer.text
+    return "rivals"
+
+
+@pytest.fixture(scope="session")
+def altered(photographs: dict[str, bytes]) -> dict[str, bytes]:
+    """Small altered photographs by name; in some of them the views disagree, in some nothing is found."""
+    return {name: data for _, name, data in variants(photographs, 6)}

@@ -7,20 +7,19 @@ from typing import Any
 
 import httpx
 import pytest
+from altered import LABELS  # type: ignore[import-not-found]
+from asking import answer_to, classify, refusal_of  # type: ignore[import-not-found]
 from PIL import Image
+
+from service.recognition.fusion import FUSIONS
 
 pytestmark = pytest.mark.anyio
 
 JPEG = {"content-type": "image/jpeg"}
-LABELS = {"chelsea": "cat", "coffee": "cup of coffee", "astronaut": "astronaut", "rocket": "rocket"}
-
-
-async def classify(client: httpx.AsyncClient, image: bytes, **fields: Any) -> httpx.Response:
-    return await client.post("/classify", files={"image": ("photo.jpg", image, "image/jpeg")}, data=fields)
 
 
 @pytest.mark.parametrize("name", LABELS)
-async def test_a_photograph_gets_its_label_a_box_and_both_branches(
+async def test_a_photograph_gets_its_label_a_box_and_what_every_branch_says(
     client: httpx.AsyncClient, things: str, photographs: dict[str, bytes], name: str
 ) -> None:
     response = await classify(client, photographs[name], dataset=things, top_k=3)
@@ -28,10 +27,9 @@ async def test_a_photograph_gets_its_label_a_box_and_both_branches(
     answer = response.json()
     assert answer["label"] == LABELS[name]
     assert answer["fallback"] is None
-    assert answer["branches"]["full"]["label"] == LABELS[name]
-    assert answer["branches"]["fg"]["label"] == LABELS[name]
-    assert answer["branch"] in ("full", "fg")
-    assert answer["confidence"] == max(answer["branches"][view]["confidence"] for view in ("full", "fg"))
+    assert set(answer["branches"]) == {"full", "fg", "fg_mask"}  # what answers usually with this profile
+    assert {branch["label"] for branch in answer["branches"].values()} == {LABELS[name]}
+    assert answer["confidence"] == max(branch["confidence"] for branch in answer["branches"].values())
     assert answer["scores"] == answer["branches"][answer["branch"]]["scores"]
     assert len(answer["scores"]) == 3
     confidences = [score["confidence"] for score in answer["scores"]]
@@ -43,6 +41,11 @@ async def test_a_photograph_gets_its_label_a_box_and_both_branches(
     assert answer["models"] == {"localizer": "u2netp", "encoder": "embedded"}
     assert set(answer["timings_ms"]) == {"decode", "locate", "views", "embed", "score", "total"}
     assert answer["request_id"] == response.headers["x-request-id"]
+    assert (answer["abstained"], answer["fusion"]) == (False, "max_confidence")
+    assert answer["reason"].startswith(f"{answer['branch']} is surer: {answer['confidence']:.4f} against")
+    assert 0 < answer["presence"] < 1
+    unasked = ("metadata", "cascade", "objects", "candidates", "embeddings")
+    assert [answer[name] for name in unasked] == [None] * 5
 
 
 async def test_the_box_holds_the_rocket_and_not_the_sky(
@@ -116,9 +119,9 @@ async def test_an_even_ground_has_no_object(client: httpx.AsyncClient, things: s
 async def test_the_average_fusion_lies_between_the_branches(
     client: httpx.AsyncClient, things: str, photographs: dict[str, bytes]
 ) -> None:
-    answer = (await classify(client, photographs["rocket"], dataset=things, fusion="average", top_k=1)).json()
-    mean = sum(answer["branches"][view]["confidence"] for view in ("full", "fg")) / 2
-    assert answer["confidence"] == pytest.approx(mean, abs=1e-5)
+    answer = await answer_to(client, photographs["rocket"], dataset=things, fusion="average", top_k=1)
+    each = [branch["confidence"] for branch in answer["branches"].values()]
+    assert answer["confidence"] == pytest.approx(sum(each) / 3, abs=1e-5)
 
 
 async def test_a_batch_answers_for_each_picture_and_fails_for_each_alone(
@@ -166,6 +169,11 @@ BAD_FIELDS = [
     ({"metadata": "{"}, "metadata"),
     ({"metadata": "[" * 100_000}, "metadata"),
     ({"topk": "3"}, "topk"),
+    ({"dataset_version": "short"}, "dataset_version"),
+    ({"metadata": json.dumps({str(number): 1 for number in range(51)})}, "metadata"),
+    ({"embeddings": "perhaps"}, "embeddings"),
+    ({"objects": "2.5"}, "objects"),
+    ({"cascade": "0.5", "cascade_first": "fg", "branches": "full"}, "cascade_first"),
 ]
 
 
@@ -182,8 +190,25 @@ async def test_a_bad_field_is_named(
 
 
 async def test_allowed_values_are_listed(client: httpx.AsyncClient, things: str, photographs: dict[str, bytes]) -> None:
-    problem = (await classify(client, photographs["chelsea"], dataset=things, fusion="best")).json()
-    assert "max_confidence" in problem["errors"][0]["allowed"]
+    error = await refusal_of(client, photographs["chelsea"], dataset=things, fusion="best")
+    assert error["allowed"] == list(FUSIONS)
+
+
+async def test_every_bad_field_is_named_at_once(
+    client: httpx.AsyncClient, things: str, photographs: dict[str, bytes]
+) -> None:
+    fields = {"top_k": "100", "fusion": "best", "branches": "full,middle"}
+    problem = (await classify(client, photographs["chelsea"], dataset=things, **fields)).json()
+    assert {error["field"] for error in problem["errors"]} == {"top_k", "fusion", "branches[1]"}
+
+
+async def test_an_unknown_version_is_not_found_and_the_known_ones_are_named(
+    client: httpx.AsyncClient, things: str, photographs: dict[str, bytes]
+) -> None:
+    response = await classify(client, photographs["chelsea"], dataset=things, dataset_version="0" * 64)
+    assert (response.status_code, response.json()["code"]) == (404, "dataset_version_not_found")
+    version = (await client.get(f"/datasets/{things}")).json()["version"]
+    assert version[:12] in response.json()["detail"]
 
 
 @pytest.mark.parametrize(

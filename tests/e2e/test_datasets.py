@@ -1,7 +1,11 @@
 import time
+from typing import Any
 
 import httpx
 import pytest
+
+from service.api.dataset_schemas import DatasetOut
+from service.api.examples import DATASET_EXAMPLES
 
 pytestmark = pytest.mark.anyio
 
@@ -15,6 +19,10 @@ async def test_a_dataset_lives_through_its_whole_life(client: httpx.AsyncClient)
     assert (shown["status"], shown["progress"], shown["class_count"]) == ("ready", 1.0, 2)
     assert shown["classes"] == [{"name": "cat", "prompts": []}, {"name": "dog", "prompts": ["a loyal dog"]}]
     assert shown["templates"] == ["A photo of a {}"]
+    assert set(shown) == set(DatasetOut.model_fields)
+    unset = ("branches", "wide_margin", "blur", "class_prior", "cascade", "abstain_below", "calibration")
+    assert [shown[name] for name in unset] == [None] * len(unset)
+    assert (shown["pad_colour"], shown["priors"], shown["cascade_first"]) == ("mean", {}, "full")
 
     again = await client.post("/datasets", json=content)
     assert (again.status_code, again.json()["version"]) == (200, shown["version"])
@@ -37,6 +45,103 @@ async def test_a_dataset_lives_through_its_whole_life(client: httpx.AsyncClient)
 async def test_put_registers_what_is_not_there(client: httpx.AsyncClient) -> None:
     assert (await client.put("/datasets/fresh", json={"classes": ["a"], "name": "fresh"})).status_code == 201
     assert (await client.put("/datasets/fresh", json={"classes": ["a"]})).status_code == 200
+
+
+EVERYTHING: dict[str, Any] = {
+    "classes": [{"name": "cat", "prompts": []}, {"name": "dog", "prompts": ["a loyal dog"]}],
+    "templates": ["A photo of a {}", "A drawing of a {}"],
+    "localizer_prompts": ["animal"],
+    "localizer_prompt_mode": "averaged",
+    "box_threshold": 0.2,
+    "box_margin": 0.1,
+    "encoder": "embedded",
+    "fusion": "scaled_weighted_average",
+    "branches": ["full", "fg_margin"],
+    "pad_colour": "#102030",
+    "wide_margin": 0.4,
+    "blur": 0.02,
+    "priors": {"place": {"counts": {"sofa": {"cat": 3.0}}, "smoothing": 0.5}},
+    "class_prior": {"cat": 0.7, "dog": 0.3},
+    "cascade": 0.9,
+    "cascade_first": "fg",
+    "abstain_below": 0.3,
+    "abstain_by": "presence",
+    "calibration": {
+        "branches": ["full", "fg_margin"],
+        "temperatures": {"full": [0.5], "fg_margin": [0.5, 2.0]},
+        "threshold": 0.6,
+        "weights": {"full": 0.25, "fg_margin": 0.75},
+        "class_weights": {"full": [1.0, 2.0], "fg_margin": [0.5, 0.5]},
+        "network": {
+            "weights": [[0.1, 0.2], [0.3, 0.4]],
+            "bias": [0.0, 0.1],
+            "hidden_weights": [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [0.25, 0.75]],
+            "hidden_bias": [0.0, 0.5],
+        },
+    },
+}
+
+
+async def test_every_part_of_a_dataset_is_kept_and_may_be_put_again(client: httpx.AsyncClient) -> None:
+    created = await client.put("/datasets/everything", json=EVERYTHING)
+    assert created.status_code == 201, created.text
+    shown = (await client.get("/datasets/everything")).json()
+    assert {name: shown[name] for name in EVERYTHING} == EVERYTHING
+    assert set(shown) == {*EVERYTHING, "name", "status", "version", "building", "progress", "failure", "class_count",
+                          "created_at", "updated_at"}  # fmt: skip
+    again = await client.put("/datasets/everything", json=shown)
+    assert (again.status_code, again.json()) == (200, shown)
+
+
+@pytest.mark.parametrize("name", sorted(set(EVERYTHING) - {"encoder"}))
+async def test_every_part_of_a_dataset_makes_another_version(client: httpx.AsyncClient, name: str) -> None:
+    without = {key: value for key, value in EVERYTHING.items() if key != name}
+    content = without | ({"classes": ["cat", "dog"]} if name == "classes" else {})
+    await client.put("/datasets/parts", json=EVERYTHING)
+    whole = (await client.get("/datasets/parts")).json()
+    answer = await client.put("/datasets/parts", json=content)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["version"] != whole["version"]
+    await client.delete("/datasets/parts")
+
+
+@pytest.mark.parametrize("example", DATASET_EXAMPLES)
+async def test_the_examples_of_the_documentation_can_be_registered(client: httpx.AsyncClient, example: str) -> None:
+    content = DATASET_EXAMPLES[example]["value"]
+    created = await client.post("/datasets", json=content)
+    assert created.status_code == 201, created.text
+    await client.delete(f"/datasets/{content['name']}")
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        ({"branches": ["full", "middle"]}, "branches[1]"),
+        ({"branches": []}, "branches"),
+        ({"branches": ["fg", "fg"]}, "branches[1]"),
+        ({"pad_colour": "pinkish"}, "pad_colour"),
+        ({"wide_margin": 1.5}, "wide_margin"),
+        ({"blur": -0.1}, "blur"),
+        ({"cascade": 2}, "cascade"),
+        ({"cascade_first": "fg_mask"}, "cascade_first"),
+        ({"abstain_below": -1}, "abstain_below"),
+        ({"abstain_by": "luck"}, "abstain_by"),
+        ({"calibration": {"temperatures": {"full": [0.0]}}}, "calibration"),
+        ({"calibration": {"temperatures": {"full": [1.0] * 3}}}, "calibration.temperatures.full"),
+        ({"calibration": {"weights": {"full": 0.5}}}, "calibration"),
+        ({"calibration": {"branches": ["full"], "class_weights": {"full": [1.0]}}}, "calibration.class_weights.full"),
+        ({"calibration": {"temperature": {"full": [1.0]}}}, "calibration.temperature"),
+        ({"calibration": {"threshold": "high"}}, "calibration.threshold"),
+        ({"fusion": "concat_fc", "calibration": {"branches": ["full", "fg"], "threshold": 0.4}}, "fusion"),
+    ],
+)
+async def test_bad_ways_of_answering_are_refused_naming_the_field(
+    client: httpx.AsyncClient, content: dict[str, Any], field: str
+) -> None:
+    response = await client.post("/datasets", json={"name": "bad-way", "classes": ["a", "b"], **content})
+    problem = response.json()
+    assert (response.status_code, problem["code"]) == (422, "invalid_fields"), problem
+    assert [error["field"] for error in problem["errors"]] == [field]
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ async def test_a_box_that_comes_too_late_is_done_without(
 ) -> None:
     hasty = Recognizer(localizer, TinyEncoder(), Limits(locate_timeout_s=0.05, threads=1))
     answer = await hasty.recognize(photographs["rocket"], dataset, Options())
-    assert (answer.fallback, answer.branch, answer.branches["fg"]) == ("timeout", "full", None)
+    assert (answer.fallback, answer.verdict.branch, answer.verdict.branches["fg"]) == ("timeout", "full", None)
     localizer.open.set()
     await asyncio.to_thread(hasty.close)
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from running import RunningService, running  # type: ignore[import-not-found]
 
-NAMES = [f"thing {number}" for number in range(3000)]
+NAMES = [f"thing {number}" for number in range(2000)]
 
 
 @pytest.fixture

@@ -137,8 +137,32 @@ def test_the_text_tower_runs_once_for_a_prompt_set(owlv2_folder: Path) -> None:
     assert len(calls) == 2
 
 
-def test_without_prompts_it_looks_for_objects(owl: Owlv2) -> None:
-    assert_equal(located(owl, PICTURES[0], PromptSet()), located(owl, PICTURES[0], PromptSet(("object",))))
+@pytest.mark.parametrize("rgb", PICTURES, ids=size_of)
+def test_without_prompts_boxes_are_scored_by_objectness(
+    rgb: NDArray[np.uint8], owl: Owlv2, reference: Reference
+) -> None:
+    output = reference.forward(rgb, ("cat",))
+    output.logits = output.objectness_logits[..., None]
+    found = located(owl, rgb, PromptSet())
+    assert_same(found, reference.find(output, rgb), pixels=0.01)
+    assert {detection.prompt for detection in found} == {None}
+
+
+def test_objectness_differs_from_place_to_place_and_from_a_prompts_score(owl: Owlv2) -> None:
+    free = [detection.score for rgb in PICTURES for detection in located(owl, rgb, PromptSet())]
+    asked = [detection.score for rgb in PICTURES for detection in located(owl, rgb, PromptSet(("object",)))]
+    assert np.ptp(free) > 0.5
+    assert free != asked
+    assert owl.reads_prompts
+
+
+def test_without_prompts_the_text_tower_does_not_run(owlv2_folder: Path) -> None:
+    owl = Owlv2("tiny", "r1", owlv2_folder, FLOAT32)
+    calls = []
+    owl._model.owlv2.text_model.register_forward_hook(lambda *call: calls.append(call[0]))
+    owl.check_prompts(PromptSet())
+    assert located(owl, PICTURES[0], PromptSet())
+    assert calls == []
 
 
 def test_a_prompt_of_too_many_tokens_is_refused(owl: Owlv2) -> None:

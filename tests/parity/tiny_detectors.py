@@ -74,6 +74,8 @@ def save_owlv2(folder: Path) -> Path:
         model.class_head.logit_shift.weight.mul_(0.1)
         model.class_head.logit_scale.weight.mul_(0.1)
         model.class_head.logit_scale.bias.fill_(5.0)
+        for layer in (model.objectness_head.dense0, model.objectness_head.dense1, model.objectness_head.dense2):
+            layer.weight.normal_(std=0.5)
     model.save_pretrained(folder)
     processor = Owlv2ImageProcessor(size={"height": 224, "width": 224})
     Owlv2Processor(processor, tokenizer).save_pretrained(folder)

@@ -6,7 +6,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from service.recognition.boxes import Box, Detection, clipped, mask_extent, outward_pixels
+from service.recognition.boxes import (
+    Box,
+    Detection,
+    clipped,
+    intersection_over_union,
+    mask_extent,
+    outward_pixels,
+    without_duplicates,
+)
 
 coordinates = st.floats(-500, 500).map(lambda value: round(value, 3))
 
@@ -101,3 +109,87 @@ def test_the_extent_of_known_masks() -> None:
     assert mask_extent(mask) is None
     mask[1, 2] = mask[3, 4] = True
     assert mask_extent(mask) == Box(2, 1, 5, 4)
+
+
+cells = st.integers(0, 8)
+
+
+@st.composite
+def whole_boxes(draw: st.DrawFn) -> Box:
+    x0, y0 = draw(cells), draw(cells)
+    return Box(x0, y0, x0 + draw(st.integers(1, 5)), y0 + draw(st.integers(1, 5)))
+
+
+@st.composite
+def detections(draw: st.DrawFn) -> list[Detection]:
+    scores = st.sampled_from([0.1, 0.3, 0.3, 0.5, 0.9])
+    return [Detection(draw(whole_boxes()), draw(scores), str(number)) for number in range(draw(st.integers(0, 8)))]
+
+
+def pixels_of(box: Box) -> set[tuple[int, int]]:
+    return {(x, y) for x in range(int(box.x0), int(box.x1)) for y in range(int(box.y0), int(box.y1))}
+
+
+@given(whole_boxes(), whole_boxes())
+def test_the_overlap_of_whole_boxes_is_that_of_their_pixels(first: Box, second: Box) -> None:
+    one, other = pixels_of(first), pixels_of(second)
+    expected = len(one & other) / len(one | other)
+    assert intersection_over_union(first, second) == pytest.approx(expected)
+
+
+@given(boxes(), boxes())
+def test_the_overlap_is_symmetric_and_between_nothing_and_all(first: Box, second: Box) -> None:
+    overlap = intersection_over_union(first, second)
+    assert 0 <= overlap <= 1
+    assert overlap == pytest.approx(intersection_over_union(second, first))
+    assert intersection_over_union(first, first) == 1
+
+
+@given(whole_boxes(), whole_boxes(), st.floats(0.1, 9), st.floats(0.1, 9))
+def test_the_overlap_does_not_depend_on_the_unit(first: Box, second: Box, x: float, y: float) -> None:
+    plain = intersection_over_union(first, second)
+    assert intersection_over_union(first.scaled(x, y), second.scaled(x, y)) == pytest.approx(plain, abs=1e-9)
+
+
+def test_boxes_that_only_meet_do_not_overlap() -> None:
+    assert intersection_over_union(Box(0, 0, 2, 2), Box(2, 0, 4, 2)) == 0
+    assert intersection_over_union(Box(0, 0, 2, 2), Box(5, 5, 6, 6)) == 0
+    assert intersection_over_union(Box(0, 0, 2, 2), Box(1, 0, 3, 2)) == pytest.approx(1 / 3)
+
+
+@given(detections(), st.floats(0, 1))
+def test_what_is_kept_overlaps_little_and_what_is_dropped_overlaps_something_better(
+    found: list[Detection], most: float
+) -> None:
+    kept = without_duplicates(found, most)
+    assert [entry.score for entry in kept] == sorted((entry.score for entry in kept), reverse=True)
+    for place, entry in enumerate(kept):
+        assert all(intersection_over_union(entry.box, other.box) <= most for other in kept[:place])
+    prompts = {entry.prompt for entry in kept}
+    for entry in found:
+        if entry.prompt not in prompts:
+            better = [other for other in kept if other.score >= entry.score]
+            assert any(intersection_over_union(entry.box, other.box) > most for other in better)
+
+
+@given(detections(), st.floats(0, 1))
+def test_suppressing_duplicates_twice_changes_nothing(found: list[Detection], most: float) -> None:
+    kept = without_duplicates(found, most)
+    assert without_duplicates(kept, most) == kept
+
+
+@given(detections())
+def test_the_best_is_always_kept_and_everything_where_any_overlap_is_allowed(found: list[Detection]) -> None:
+    assert sorted(entry.prompt for entry in without_duplicates(found, 1.0)) == sorted(entry.prompt for entry in found)
+    if found:
+        assert without_duplicates(found, 0.0)[0] is max(found, key=lambda entry: entry.score)
+
+
+def test_of_equally_good_duplicates_the_first_stays() -> None:
+    twins = [Detection(Box(0, 0, 2, 2), 0.5, "first"), Detection(Box(0, 0, 2, 2), 0.5, "second")]
+    assert [entry.prompt for entry in without_duplicates(twins, 0.5)] == ["first"]
+
+
+def test_a_scaled_detection_keeps_its_mask() -> None:
+    mask = np.full((2, 3), 255, np.uint8)
+    assert Detection(Box(0, 0, 3, 2), 0.5, None, mask).scaled(2, 2).mask is mask

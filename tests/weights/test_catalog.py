@@ -20,6 +20,7 @@ from service.models.catalog import (
     WheelSource,
     safe_name,
 )
+from service.models.factory import ENCODERS, LOCALIZERS, SEGMENTERS
 from service.models.find import find_model
 
 
@@ -27,14 +28,17 @@ def test_profiles_name_models_of_the_right_kind() -> None:
     for profile in PROFILES.values():
         assert find_model(profile.localizer, "localizer").kind == "localizer"
         assert find_model(profile.encoder, "encoder").kind == "encoder"
+        assert profile.segmenter is None or find_model(profile.segmenter, "segmenter").kind == "segmenter"
     assert {"embedded", "standard", "bio", "clip-b", "clip-l"} <= PROFILES.keys()
 
 
 def test_the_embedded_profile_needs_no_hub() -> None:
     embedded = PROFILES["embedded"]
-    rows = [MODELS[embedded.localizer], MODELS[embedded.encoder]]
+    assert embedded.segmenter == "u2netp-mask"
+    rows = [MODELS[name] for name in (embedded.localizer, embedded.segmenter, embedded.encoder)]
     assert all(isinstance(row.source, WheelSource) for row in rows)
-    assert sum(row.size_bytes or 0 for row in rows) < 190_000_000
+    at_the_start = [MODELS[name] for name in (embedded.localizer, embedded.encoder)]
+    assert sum(row.size_bytes or 0 for row in at_the_start) < 190_000_000
 
 
 def test_hub_rows_prefer_safetensors_and_claim_no_size() -> None:
@@ -43,6 +47,21 @@ def test_hub_rows_prefer_safetensors_and_claim_no_size() -> None:
             assert any(pattern.endswith(".safetensors") for pattern in row.source.include)
             assert row.size_bytes is None
             assert row.licence
+
+
+def test_segmenters_need_no_files_but_their_own() -> None:
+    assert MODELS["u2netp-mask"].source == MODELS["u2netp"].source
+    for name in ("sam-vit-base", "sam2.1-hiera-tiny"):
+        source = MODELS[name].source
+        assert isinstance(source, HubSource)
+        assert {"config.json", "model.safetensors", "preprocessor_config.json"} <= set(source.include)
+        assert not any("*" in pattern for pattern in source.include)  # their repositories hold pickles too
+
+
+def test_every_family_has_its_loader() -> None:
+    loaders = {"localizer": LOCALIZERS, "segmenter": SEGMENTERS, "encoder": ENCODERS}
+    for row in MODELS.values():
+        assert row.family in loaders[row.kind]
 
 
 def test_hub_names_are_those_of_open_clip() -> None:
@@ -57,7 +76,16 @@ def test_hub_names_are_those_of_open_clip() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("u2netp", "encoder"), ("embedded", "localizer"), ("", "encoder"), ("x", "localizer")]
+    ("name", "kind"),
+    [
+        ("u2netp", "encoder"),
+        ("embedded", "localizer"),
+        ("", "encoder"),
+        ("x", "localizer"),
+        ("none", "segmenter"),
+        ("u2netp", "segmenter"),
+        ("hf-hub:a/b", "segmenter"),
+    ],
 )
 def test_an_unknown_name_lists_the_known_ones(name: str, kind: str) -> None:
     with pytest.raises(InvalidFields) as caught:
@@ -65,6 +93,7 @@ def test_an_unknown_name_lists_the_known_ones(name: str, kind: str) -> None:
     problem = caught.value.problems[0]
     assert problem.field == kind
     assert problem.allowed == tuple(row.name for row in MODELS.values() if row.kind == kind)
+    assert all(known in problem.detail for known in problem.allowed)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +101,9 @@ def test_an_unknown_name_lists_the_known_ones(name: str, kind: str) -> None:
     [
         ("config.json", {"model_type": "grounding-dino"}, "localizer", "grounding_dino"),
         ("config.json", {"model_type": "owlv2"}, "localizer", "owlv2"),
+        ("config.json", {"model_type": "sam"}, "segmenter", "sam"),
+        ("config.json", {"model_type": "sam2"}, "segmenter", "sam2"),
+        ("config.json", {"model_type": "sam2_video"}, "segmenter", "sam2"),
         ("open_clip_config.json", {}, "encoder", "open_clip"),
     ],
 )
@@ -82,12 +114,21 @@ def test_a_local_folder_says_what_it_is(tmp_path: Path, file: str, content: obje
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"model_type": "bert"}', '{"model_type": ["owlv2"]}'])
-@pytest.mark.parametrize("kind", ["localizer", "encoder"])
+@pytest.mark.parametrize("kind", ["localizer", "segmenter", "encoder"])
 def test_a_folder_of_something_else_is_refused(tmp_path: Path, content: str | None, kind: str) -> None:
     if content is not None:
         (tmp_path / "config.json").write_text(content)
     with pytest.raises(InvalidFields, match=r"it needs an? .*config\.json"):
         find_model(str(tmp_path), kind)  # type: ignore[arg-type]
+
+
+def test_a_folder_of_another_kind_is_refused_with_what_it_needs(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "owlv2"}')
+    with pytest.raises(InvalidFields, match=r"no segmenter: it needs a config\.json with model_type sam or sam2"):
+        find_model(str(tmp_path), "segmenter")
+    (tmp_path / "config.json").write_text('{"model_type": "sam2_video"}')
+    with pytest.raises(InvalidFields, match=r"no localizer: it needs a config\.json with model_type grounding-dino or"):
+        find_model(str(tmp_path), "localizer")
 
 
 @given(st.text(alphabet="ab./\\:\0", max_size=8))

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from service.models.ports import Floats, LocatorInput, PromptSet
+from service.models.ports import Floats, PromptSet
 from service.recognition.boxes import Box, Detection, clipped
 
 MOST_DETECTIONS = 100
@@ -15,7 +15,7 @@ LEAST_SCORE = 0.05  # boxes below it are noise to every caller
 KEPT_PROMPT_SETS = 256  # GroundingDINO's longest takes 0.8 MB
 
 Features = TypeVar("Features")
-DEFAULT_PROMPTS = ("object",)
+Entry = TypeVar("Entry")
 
 
 class KeptFeatures(Generic[Features]):
@@ -36,9 +36,7 @@ class KeptFeatures(Generic[Features]):
             return self._kept[prompts]
 
 
-def runs_of_equals(
-    inputs: Sequence[LocatorInput], key: Callable[[LocatorInput], Hashable]
-) -> list[tuple[list[int], list[LocatorInput]]]:
+def runs_of_equals(inputs: Sequence[Entry], key: Callable[[Entry], Hashable]) -> list[tuple[list[int], list[Entry]]]:
     """`inputs` in groups of equal `key`, with their places.
 
     Padding unequal pictures or prompts to one size shifts a detector's scores, so only equals share a model call.

@@ -17,7 +17,6 @@ from transformers.models.grounding_dino.modeling_grounding_dino import (
 
 from service.models.hardware import Hardware
 from service.models.localizers.detector import (
-    DEFAULT_PROMPTS,
     LEAST_SCORE,
     MOST_DETECTIONS,
     KeptFeatures,
@@ -29,6 +28,7 @@ from service.models.quiet import quiet_transformers
 from service.recognition.boxes import Detection
 from service.recognition.prompts import joined, normalized_object_prompt, split_by_tokens
 
+DEFAULT_PROMPTS = ("object",)
 # A thinner strip than this leaves the model fewer places than it has queries, or a side of no pixels; it is stretched.
 STRIP_PX = (1344, 42)
 
@@ -59,6 +59,8 @@ class _KeptTextBackbone(torch.nn.Module):
 
 class GroundingDino:
     default_threshold = 0.25
+    reads_prompts = True
+    gives_masks = False
 
     def __init__(self, name: str, revision: str, folder: Path, hardware: Hardware) -> None:
         self.name, self.revision = name, revision

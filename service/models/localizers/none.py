@@ -13,6 +13,8 @@ class NoLocalizer:
     name = "none"
     revision = "none"
     default_threshold = 0.0
+    reads_prompts = False
+    gives_masks = False
 
     def check_prompts(self, prompts: PromptSet) -> None:
         pass

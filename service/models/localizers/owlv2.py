@@ -1,4 +1,8 @@
-"""OWLv2 (Minderer et al. 2023) through transformers, its text queries embedded once for each prompt set."""
+"""OWLv2 (Minderer et al. 2023) through transformers, its text queries embedded once for each prompt set.
+
+Without prompts its boxes are scored by the objectness head, which that paper trains to select instances for any query;
+recognition by such boxes is RCOR's (Janouskova et al. 2025, arXiv 2510.00618).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +17,6 @@ from transformers import AutoProcessor, Owlv2ForObjectDetection
 
 from service.models.hardware import Hardware
 from service.models.localizers.detector import (
-    DEFAULT_PROMPTS,
     LEAST_SCORE,
     KeptFeatures,
     detections_in_picture,
@@ -32,6 +35,8 @@ class _Queries:
 
 class Owlv2:
     default_threshold = 0.2
+    reads_prompts = True
+    gives_masks = False
 
     def __init__(self, name: str, revision: str, folder: Path, hardware: Hardware) -> None:
         self.name, self.revision = name, revision
@@ -44,12 +49,13 @@ class Owlv2:
         self._queries = KeptFeatures(self._embed_prompts)
 
     def check_prompts(self, prompts: PromptSet) -> None:
-        self._queries(prompts)
+        if prompts.prompts:
+            self._queries(prompts)
 
     @torch.inference_mode()
     def _embed_prompts(self, prompts: PromptSet) -> _Queries:
         """One query a prompt, or (the default) the unit mean of the prompts' embeddings (L2R2, B.1)."""
-        texts = list(prompts.prompts or DEFAULT_PROMPTS)
+        texts = list(prompts.prompts)
         longest = self._model.config.text_config.max_position_embeddings
         for text in texts:
             if len(self._processor.tokenizer(text)["input_ids"]) > longest:
@@ -80,26 +86,34 @@ class Owlv2:
         return found
 
     def _locate_equals(self, group: Sequence[LocatorInput]) -> list[list[Detection]]:
-        queries = self._queries(group[0].prompts)
         pixels = torch.from_numpy(np.stack([entry.pixels for entry in group])).to(self._device)
         feature_map, _ = self._model.image_embedder(pixels)
         features = feature_map.flatten(1, 2)  # [B, patches, D]
-        logits, _ = self._model.class_predictor(features, queries.embeddings.expand(len(group), -1, -1))
+        logits, names = self._logits(features, group[0].prompts)
         boxes = self._model.box_predictor(features, feature_map)  # centre and size, of the padded square
-        return [self._detections(*rows, queries.prompts) for rows in zip(logits, boxes, group, strict=True)]
+        return [_detections(*rows, names) for rows in zip(logits, boxes, group, strict=True)]
 
-    def _detections(
-        self, logits: torch.Tensor, boxes: torch.Tensor, entry: LocatorInput, prompts: tuple[str, ...]
-    ) -> list[Detection]:
-        best, query = logits.float().sigmoid().max(dim=-1)
-        kept = best >= LEAST_SCORE
-        # The picture was padded to a square at its right or lower side: boxes are parts of the longer side.
-        centre, size = boxes[kept].float().split(2, dim=-1)
-        corners = torch.cat([centre - size / 2, centre + size / 2], dim=-1) * max(entry.width, entry.height)
-        return detections_in_picture(
-            corners.cpu().numpy(),
-            best[kept].cpu().numpy(),
-            [prompts[index] for index in query[kept].tolist()],
-            entry.width,
-            entry.height,
-        )
+    def _logits(self, features: torch.Tensor, prompts: PromptSet) -> tuple[torch.Tensor, tuple[str | None, ...]]:
+        """`[B, patches, Q]` and the prompt of each query, or the objectness as the one query that has no prompt."""
+        if not prompts.prompts:
+            return self._model.objectness_predictor(features)[..., None], (None,)
+        queries = self._queries(prompts)
+        logits, _ = self._model.class_predictor(features, queries.embeddings.expand(len(features), -1, -1))
+        return logits, queries.prompts
+
+
+def _detections(
+    logits: torch.Tensor, boxes: torch.Tensor, entry: LocatorInput, prompts: tuple[str | None, ...]
+) -> list[Detection]:
+    best, query = logits.float().sigmoid().max(dim=-1)
+    kept = best >= LEAST_SCORE
+    # The picture was padded to a square at its right or lower side: boxes are parts of the longer side.
+    centre, size = boxes[kept].float().split(2, dim=-1)
+    corners = torch.cat([centre - size / 2, centre + size / 2], dim=-1) * max(entry.width, entry.height)
+    return detections_in_picture(
+        corners.cpu().numpy(),
+        best[kept].cpu().numpy(),
+        [prompts[index] for index in query[kept].tolist()],
+        entry.width,
+        entry.height,
+    )

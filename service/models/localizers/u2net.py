@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import label
 
 from service.models.onnx import cpu_session
 from service.models.ports import Floats, LocatorInput, PromptSet
@@ -15,40 +16,89 @@ SIDE_PX = 320
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
 MASK_LEVEL = 0.5  # of the mask stretched to [0, 1]
+LEAST_PIECE = 0.1  # of the mask's area
+INSIDE_LEVEL = 127  # of the stretched mask in whole levels; higher ones are inside
+
+
+class U2NetP:
+    """The network as the localizer and the segmenter use it."""
+
+    def __init__(self, weights: Path, threads: int) -> None:
+        self._session = cpu_session(weights, threads)
+        self._input = self._session.get_inputs()[0].name
+        self._mask_output = self._session.get_outputs()[0].name
+
+    def __call__(self, pixels: Floats) -> Floats:
+        """The mask `[320, 320]` of `pixels [3, 320, 320]`; the published graph takes one picture a call."""
+        mask: Floats = self._session.run([self._mask_output], {self._input: pixels[None]})[0][0, 0]
+        return mask
+
+
+def preprocessed(rgb: NDArray[np.uint8]) -> Floats:
+    """`rgb [H, W, 3]` squashed to the network's input `[3, 320, 320]`."""
+    small = np.asarray(Image.fromarray(rgb).resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS), np.float32)
+    normal = (small / max(float(small.max()), 1.0) - IMAGENET_MEAN) / IMAGENET_STD
+    return np.ascontiguousarray(normal.transpose(2, 0, 1))
+
+
+def stretched(mask: Floats) -> Floats | None:
+    """`mask` spread over [0, 1]; None for a flat one, which shows nothing."""
+    low, high = float(mask.min()), float(mask.max())
+    return (mask - low) / (high - low) if high - low >= 1e-6 else None
+
+
+def levels(stretched_mask: Floats) -> NDArray[np.uint8]:
+    """0 to 255; above `INSIDE_LEVEL` exactly where the stretched mask is above `MASK_LEVEL`."""
+    whole: NDArray[np.uint8] = np.ceil(stretched_mask * 255 - np.float32(0.5)).astype(np.uint8)
+    return whole
 
 
 class U2Net:
     default_threshold = 0.3
+    reads_prompts = False
+    gives_masks = True
 
     def __init__(self, name: str, revision: str, weights: Path, threads: int) -> None:
         self.name, self.revision = name, revision
-        self._session = cpu_session(weights, threads)
-        self._input = self._session.get_inputs()[0].name
-        self._mask_output = self._session.get_outputs()[0].name
+        self._network = U2NetP(weights, threads)
 
     def check_prompts(self, prompts: PromptSet) -> None:
         """Any prompt is accepted and has no effect: the model knows no words."""
 
     def preprocess(self, rgb: NDArray[np.uint8], prompts: PromptSet) -> LocatorInput:
         height, width = rgb.shape[:2]
-        small = np.asarray(Image.fromarray(rgb).resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS), np.float32)
-        normal = (small / max(float(small.max()), 1.0) - IMAGENET_MEAN) / IMAGENET_STD
-        return LocatorInput(np.ascontiguousarray(normal.transpose(2, 0, 1)), width, height, prompts)
+        return LocatorInput(preprocessed(rgb), width, height, prompts)
 
     def locate(self, inputs: Sequence[LocatorInput]) -> list[list[Detection]]:
-        # The published graph takes one picture a call.
-        masks = [self._session.run([self._mask_output], {self._input: entry.pixels[None]})[0] for entry in inputs]
-        return [_detections(mask[0, 0], entry) for mask, entry in zip(masks, inputs, strict=True)]
+        return [_detections(self._network(entry.pixels), entry) for entry in inputs]
 
 
 def _detections(mask: Floats, entry: LocatorInput) -> list[Detection]:
-    """The extent of the stretched `mask [320, 320]` above its level; the score is the unstretched mean inside it."""
-    low, high = float(mask.min()), float(mask.max())
-    if high - low < 1e-6:  # a flat mask shows nothing
+    """The extent of the stretched `mask [320, 320]` above its level, and, where it falls apart into several pieces of
+    some size, that of each; the score is the unstretched mean inside it."""
+    spread = stretched(mask)
+    if spread is None:
         return []
-    inside = (mask - low) / (high - low) > MASK_LEVEL
+    inside = spread > MASK_LEVEL
+    pieces = _pieces(inside)
+    whole = _detection(mask, spread, inside, entry, is_group=bool(pieces))
+    found = [_detection(mask, np.where(piece, spread, 0), piece, entry) for piece in pieces]
+    return [whole, *sorted(found, key=lambda piece: -piece.score)]
+
+
+def _detection(
+    mask: Floats, spread: Floats, inside: NDArray[np.bool_], entry: LocatorInput, *, is_group: bool = False
+) -> Detection:
     extent = mask_extent(inside)
-    if extent is None:
-        return []
+    assert extent is not None  # a stretched mask reaches 1
     score = float(np.clip(mask[inside].mean(), 0.0, 1.0))
-    return [Detection(extent.scaled(entry.width / mask.shape[1], entry.height / mask.shape[0]), score)]
+    box = extent.scaled(entry.width / mask.shape[1], entry.height / mask.shape[0])
+    return Detection(box, score, mask=levels(spread.astype(np.float32)), is_group=is_group)
+
+
+def _pieces(inside: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """The connected pieces that hold enough of `inside`; none unless there are two."""
+    numbered, count = label(inside)
+    sizes = np.bincount(numbered.ravel(), minlength=count + 1)[1:]
+    large = np.flatnonzero(sizes >= LEAST_PIECE * inside.sum()) + 1
+    return [numbered == number for number in large] if large.size > 1 else []

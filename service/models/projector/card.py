@@ -10,7 +10,6 @@ from service.models.projector.crossval import JUDGE, CrossValidation
 from service.models.projector.fit import Settings
 from service.models.projector.packages import PACKAGES
 
-_MEASURED = "## Measured on photographs"
 _METHOD = """## Method
 1. Each drawing is embedded, on plain white, by the int8 image tower of CLIP ViT-B/16.
 2. Each style is centred by its own mean. A name's target is the mean over its drawings; tags that few
@@ -37,7 +36,10 @@ needed.
 A stand-in for CLIP's text tower, good for everyday things and animals in English. Fine-grained classes (breeds, makes,
 species), proper names, actions and adjectives are beyond it. People were drawn as emoji: do not use it to sort people.
 Confidence is calibrated on drawings; on photographs it is a ranking aid. Where a model hub is reachable, a full CLIP or
-SigLIP profile is better."""
+SigLIP profile is better.
+
+Figures on photographs are README's. No fit saw those pictures, but the shrinkage, the weight of tags that are names and
+the list of packages were settled with an eye on them too, so expect less elsewhere."""
 
 
 def write_card(
@@ -49,7 +51,7 @@ def write_card(
     validation: CrossValidation,
     settings: Settings,
 ) -> None:
-    """Write the card of a fresh build; `add_measurements` completes it."""
+    """Write the card of a fresh build."""
     sections = [
         "# Text projector: MiniLM names to CLIP ViT-B/16 image space",
         f"`text_projector.safetensors`, {file_bytes:,} bytes, sha256 `{sha256}`, fitted on {names:,} names. "
@@ -64,17 +66,6 @@ def write_card(
         _LIMITS,
     ]
     path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
-
-
-def add_measurements(path: Path, table: str) -> None:
-    """Put a Markdown table of figures on photographs at the end of a card, in place of any there already."""
-    card = path.read_text(encoding="utf-8").split(_MEASURED)[0].rstrip()
-    note = (
-        "Development pictures: no fit saw them, but the shrinkage, the weight of tags that are names, and the list of "
-        "packages were settled with an eye on them too, so expect less elsewhere. The sets are small: 4 points either "
-        "way are noise."
-    )
-    path.write_text("\n".join([card, "", _MEASURED, note, "", table]) + "\n", encoding="utf-8")
 
 
 def _data(drawings_by_style: Mapping[str, int]) -> str:

@@ -1,0 +1,64 @@
+"""Example pictures on the wire: base64, or a reference to one that is stored."""
+
+import hashlib
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from service.api.bodies import from_base64
+from service.errors import FieldProblem, ImageError, InvalidFields
+from service.images import ImageLimits, decode
+
+REFERENCE = "sha256:"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_decoding = threading.Lock()  # pictures that are only checked take the memory of one, however many come at once
+
+
+@dataclass(frozen=True)
+class Exemplars:
+    """`digests` of each class's pictures, and the `data` of those that were sent, by digest."""
+
+    digests: tuple[tuple[str, ...], ...]
+    data: Mapping[str, bytes]
+
+    @classmethod
+    def read(cls, images: Sequence[Sequence[str]], limits: ImageLimits) -> "Exemplars":
+        """From each class's pictures as they were sent. Raises InvalidFields, naming every bad one."""
+        data: dict[str, bytes] = {}
+        digests: list[tuple[str, ...]] = []
+        problems: list[FieldProblem] = []
+        for place, sent in enumerate(images):
+            found = []
+            for number, text in enumerate(sent):
+                try:
+                    found.append(_read(f"classes[{place}].images[{number}]", text, limits, data))
+                except InvalidFields as error:
+                    problems.extend(error.problems)
+            digests.append(tuple(found))
+        if problems:
+            raise InvalidFields(*problems[:50])
+        return cls(tuple(digests), data)
+
+
+def reference_to(sha256: str) -> str:
+    return REFERENCE + sha256
+
+
+def _read(field: str, text: str, limits: ImageLimits, data: dict[str, bytes]) -> str:
+    """The picture's digest; its bytes, if they were sent and can be decoded, are put into `data`."""
+    if text.startswith(REFERENCE):
+        digest = text.removeprefix(REFERENCE)
+        if not _DIGEST.fullmatch(digest):
+            raise InvalidFields(FieldProblem(field, f"must be {REFERENCE} and 64 hexadecimal digits in lower case"))
+        return digest
+    picture = from_base64(field, text)
+    digest = hashlib.sha256(picture).hexdigest()
+    if digest not in data:
+        try:
+            with _decoding:
+                decode(picture, limits)
+        except ImageError as error:
+            raise InvalidFields(FieldProblem(field, error.detail)) from None
+        data[digest] = picture
+    return digest

@@ -1,0 +1,136 @@
+"""`l2r2 datasets calibrate`: labelled pictures, looked at by a running service, make a further version."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import httpx
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from service.cli.remote import DEFAULT_URL, TIMEOUT_S, Name, Refused, Url, call, dataset_path
+from service.cli.remote_looks import Eye, encoded
+from service.errors import BadRequest
+
+if TYPE_CHECKING:
+    from service.evaluation.labelled import Labelled
+
+HOW_TO_SEND_MORE = "start the service with a larger L2R2_MAX_BODY_BYTES, or give fewer pictures or --branches"
+
+
+def calibrate(
+    name: Name,
+    data: Annotated[Path, typer.Option(exists=True, help="Folder of label folders, CSV or parquet table.")],
+    branches: Annotated[str | None, typer.Option(help="Views to be fused, separated by commas.")] = None,
+    fusion: Annotated[str | None, typer.Option(help="Fusion to answer with: a name, or best.")] = None,
+    temperatures: Annotated[str, typer.Option(help="One for each branch or class.")] = "branch",
+    learn: Annotated[bool, typer.Option(help="Fit the learnt fusions too.")] = True,
+    abstain: Annotated[bool, typer.Option(help="Let the new version abstain below the level found.")] = False,
+    abstain_by: Annotated[str, typer.Option(help="What abstention looks at: presence or confidence.")] = "presence",
+    keep_right: Annotated[float, typer.Option(help="Part of the right answers that abstention must leave.")] = 0.95,
+    validation_share: Annotated[float, typer.Option(help="Part of the pictures that is held out to measure.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Of the division into pictures to fit and held out.")] = 0,
+    activate: Annotated[bool, typer.Option(help="Let the new version answer at once.")] = False,
+    cache: Annotated[Path | None, typer.Option(help="File of kept embeddings, to go on after an interruption.")] = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Fit a dataset's fusions to labelled pictures and keep the result as a further version."""
+    from service.evaluation.labelled import read_labelled
+
+    pictures = read_labelled(data)
+    asked = [part.strip() for part in branches.split(",")] if branches else None
+    wishes: dict[str, Any] = {"branches": asked, "fusion": fusion, "temperatures": temperatures, "learn": learn}
+    wishes |= {"abstain": abstain, "abstain_by": abstain_by, "keep_right": keep_right, "seed": seed}
+    wishes |= {"validation_share": validation_share}
+    wishes |= {"activate": activate, "items": _items(pictures, name, asked, url, cache)}
+    _show(_send(name, url, wishes, cache))
+
+
+def _send(name: str, url: str, wishes: dict[str, Any], cache: Path | None) -> dict[str, Any]:
+    """The service's report. Raises BadRequest, saying what helps, where it does not take so much at once."""
+    try:
+        answer: dict[str, Any] = call("POST", url, f"{dataset_path(name)}/calibration", wishes)
+    except Refused as error:
+        if error.reason != "body_too_large":
+            raise
+        kept = f"the embeddings are kept in {cache}" if cache else "with --cache FILE the embeddings would be kept"
+        raise BadRequest(f"{error.detail}; {HOW_TO_SEND_MORE}; {kept}") from None
+    return answer
+
+
+def _items(
+    pictures: "Sequence[Labelled]", name: str, branches: Sequence[str] | None, url: str, cache: Path | None
+) -> list[dict[str, Any]]:
+    """The pictures' embeddings; each is looked at once, and what `cache` holds already is not sent again. Those that
+    cannot be read are named and left out."""
+    from service.evaluation.looks import LooksFile
+    from service.evaluation.methods import check_labels
+
+    dataset, models = call("GET", url, dataset_path(name)), call("GET", url, "/models")
+    _check_built(dataset)
+    check_labels(pictures, [entry["name"] for entry in dataset["classes"]])
+    own = dataset["branches"] or (dataset["calibration"] or {}).get("branches") or models["usual_branches"]
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with (
+        TemporaryDirectory() as scratch,
+        LooksFile(cache or Path(scratch) / "looks.sqlite", _context(dataset, models)) as kept,
+        httpx.Client(timeout=TIMEOUT_S) as client,
+        Progress(*columns, console=Console(stderr=True), transient=True) as bars,
+    ):
+        eye = Eye(client, url, dataset, list(dict.fromkeys(["full", *(branches or own)])), kept)
+        rows = []
+        for picture in bars.track(pictures, description="pictures"):
+            looks = eye.look(picture.path)
+            if isinstance(looks, str):
+                bars.console.print(looks, highlight=False, markup=False)
+            else:
+                facts = {"label": picture.label or None, "box_score": looks.box_score}
+                rows.append({**facts, "embeddings": encoded(looks)})
+                if len(rows) == 1:
+                    _check_size(rows[0], len(eye.branches), len(pictures), models["max_body_bytes"])
+    return rows
+
+
+def _check_built(dataset: dict[str, Any]) -> None:
+    """Raises BadRequest while the content shown is not yet what answers."""
+    if dataset["building"] is not None:
+        why = f"cannot be built: {dataset['failure']}" if dataset["failure"] else f"is {dataset['progress']:.0%} built"
+        raise BadRequest(f"the newest version of {dataset['name']} {why}; calibrate it when `l2r2 datasets list` says "
+                         "that it is ready")  # fmt: skip
+
+
+def _check_size(row: dict[str, Any], branches: int, count: int, most_bytes: int) -> None:
+    """Raises BadRequest, when one picture has been looked at, where all views of all pictures are too much to send."""
+    needed_bytes = count * (len(json.dumps(row)) + len(row["embeddings"]["full"]) * (branches - len(row["embeddings"])))
+    if needed_bytes > most_bytes:
+        detail = f"the embeddings of {count} pictures in {branches} views would be {needed_bytes} bytes"
+        raise BadRequest(f"{detail}; the service accepts {most_bytes}: {HOW_TO_SEND_MORE}")
+
+
+def _context(dataset: dict[str, Any], models: dict[str, Any]) -> str:
+    """A fingerprint of what embeddings depend on but the picture."""
+    revisions = [models[part] and models[part]["revision"] for part in ("localizer", "segmenter", "encoder")]
+    parts = [dataset["version"], models["box_threshold"], models["box_margin"], *revisions]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _show(answer: dict[str, Any]) -> None:
+    console = Console()
+    table = Table("method", "accuracy", "calibrated", "ECE", "calibrated", box=None, pad_edge=False)
+    for row in answer["methods"]:
+        shares = [f"{row[part]:.3f}" for part in ("accuracy_before", "accuracy_after", "ece_before", "ece_after")]
+        table.add_row(row["method"], *shares)
+    console.print(f"fitted to {answer['fit_count']} pictures, measured on {answer['validation_count']} others")
+    console.print(table)
+    for what, why in answer["refused"].items():
+        console.print(escape(f"not fitted: {what}: {why}"), style="dim")
+    answers = "answers now" if answer["current"] else "is kept; it does not answer yet"
+    console.print(f"version {answer['version'][:12]} ({answer['fusion']}) {answers}")
+    level = f"{answer['abstain_by']} below {answer['abstain_below']:.4f}"
+    console.print(f"abstaining at a {level} leaves {answer['kept_right']:.1%} of the right answers")

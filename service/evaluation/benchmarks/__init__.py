@@ -1,0 +1,1 @@
+"""Published benchmarks, read from their own folder layouts, with the paper's prompts."""

@@ -1,0 +1,1 @@
+"""Segmenters: which pixels of a box belong to its object."""

@@ -1,0 +1,162 @@
+"""Where the object is, and which pixels are its own (L2R2, section 3.1)."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.batching import Batcher, WorkerHealth
+from service.errors import DeadlineExceeded, FieldProblem, InvalidFields
+from service.images import Picture
+from service.models.ports import Localizer, LocatorInput, PromptSet, Segmenter, SegmenterInput
+from service.recognition.answers import Fallback
+from service.recognition.boxes import Detection, without_duplicates
+from service.recognition.views import Scene, box_mask
+from service.stages.options import Limits, Plan
+from service.stages.together import all_of
+
+Mask = NDArray[np.bool_]
+INSIDE = 127  # levels of a mask above it are the object
+
+
+@dataclass(frozen=True)
+class Located:
+    """The detections in pixels of the decoded array, best first, and why the best is not to be used, if so."""
+
+    detections: tuple[Detection, ...] = ()
+    fallback: Fallback | None = None
+
+    @property
+    def best(self) -> Detection | None:
+        """The detection to be used."""
+        return None if self.fallback else self.detections[0]
+
+    @property
+    def box_score(self) -> float | None:
+        """The best box's score, 0 where none was found (in time), None where none was asked for."""
+        if self.fallback == "disabled":
+            return None
+        return self.detections[0].score if self.detections else 0.0
+
+
+NOT_ASKED = Located(fallback="disabled")
+
+
+class Locating:
+    """A localizer and, if there is one, a segmenter, each behind a queue and a worker."""
+
+    def __init__(
+        self, localizer: Localizer, segmenter: Segmenter | None, limits: Limits, pool: ThreadPoolExecutor
+    ) -> None:
+        self._localizer, self._segmenter, self._limits, self._pool = localizer, segmenter, limits, pool
+        bounds = {"max_batch": limits.max_batch, "max_waiting": limits.max_waiting}
+        # A picture may need many boxes and masks: what it cannot get at once waits here, and crowds nobody out.
+        self._box_places, self._mask_places = (asyncio.Semaphore(limits.max_waiting) for _ in range(2))
+        self._boxes: Batcher[LocatorInput, list[Detection]] = Batcher("localizer", localizer.locate, **bounds)
+        self._masks: Batcher[SegmenterInput, Mask] | None = None
+        if segmenter is not None:
+            self._masks = Batcher("segmenter", segmenter.segment, **bounds)
+
+    def health(self) -> Mapping[str, WorkerHealth]:
+        workers = [worker for worker in (self._boxes, self._masks) if worker is not None]
+        return {worker.name: worker.health() for worker in workers}
+
+    def close(self, timeout_s: float | None = None) -> None:
+        self._boxes.close(timeout_s)
+        if self._masks is not None:
+            self._masks.close(timeout_s)
+
+    async def locate(self, picture: Picture, plan: Plan) -> Located:
+        """The plan's prompts in the picture; the fallback of section 3.1 when there is no box to be relied on.
+
+        Raises:
+            InvalidFields: the localizer cannot take the prompts.
+        """
+        if not plan.box_branches:
+            return NOT_ASKED
+        return await self._locate(picture, plan.prompts, plan.prompt_field, plan.box_threshold)
+
+    async def _locate(self, picture: Picture, prompts: PromptSet, field: str, threshold: float) -> Located:
+        if self._localizer.name == "none":
+            return NOT_ASKED
+        try:
+            detections = await self.find(picture, prompts, field)
+        except TimeoutError:
+            return Located(fallback="timeout")
+        if not detections:
+            return Located(fallback="no_detection")
+        weak = detections[0].score < threshold
+        return Located(tuple(detections), "low_score" if weak else None)
+
+    async def find(self, picture: Picture, prompts: PromptSet, field: str) -> Sequence[Detection]:
+        """All detections, best first. Raises InvalidFields naming `field`, TimeoutError."""
+        async with asyncio.timeout(self._limits.locate_timeout_s), self._box_places:
+            prepared = await asyncio.wrap_future(self._pool.submit(self._prepare, picture, prompts, field))
+            return await asyncio.wrap_future(self._boxes.submit(prepared))
+
+    def find_now(self, picture: Picture, prompts: PromptSet) -> Sequence[Detection]:
+        """All detections, best first, for callers without an event loop. Raises InvalidFields, DeadlineExceeded."""
+        waiting = self._boxes.submit(self._prepare(picture, prompts, "localizer_prompts"))
+        try:
+            return waiting.result(self._limits.locate_timeout_s)
+        except TimeoutError:
+            waiting.cancel()
+            raise DeadlineExceeded(f"no box within {self._limits.locate_timeout_s:g} s") from None
+
+    async def find_candidates(self, picture: Picture, labels: Sequence[str], plan: Plan) -> list[Located]:
+        """What each label finds as a prompt; of a localizer that reads no prompts one finding for all of them.
+
+        Raises:
+            InvalidFields: the localizer cannot take a label.
+        """
+        if not self._localizer.reads_prompts:
+            return [await self._locate(picture, plan.prompts, plan.prompt_field, plan.box_threshold)]
+        works = (self._locate(picture, PromptSet((label,)), "candidates", plan.box_threshold) for label in labels)
+        return await all_of(works)
+
+    def separate_objects(self, located: Located, plan: Plan) -> tuple[Detection, ...]:
+        """The `plan.options.objects` best detections that do not overlap better ones much; a group of objects counts as
+        one where none of its own is sure enough."""
+        sure = [found for found in located.detections if found.score >= plan.box_threshold]
+        strong = [found for found in sure if not found.is_group] or sure
+        return tuple(without_duplicates(strong, self._limits.object_overlap)[: plan.options.objects])
+
+    async def scene(self, picture: Picture, detection: Detection | None, plan: Plan) -> Scene:
+        """The picture with the box and, where a view needs one, the mask; None for an empty mask, or one not made in
+        time."""
+        if detection is None:
+            return Scene(picture.rgb)
+        mask = await self._mask(picture, detection) if plan.needs_mask else None
+        return Scene(picture.rgb, detection.box, mask if mask is not None and mask.any() else None)
+
+    async def _mask(self, picture: Picture, detection: Detection) -> Mask | None:
+        if detection.mask is not None:
+            return await asyncio.wrap_future(self._pool.submit(full_size, detection, picture.rgb))
+        if self._masks is None or self._segmenter is None:
+            return None
+        try:
+            async with asyncio.timeout(self._limits.locate_timeout_s), self._mask_places:
+                job = self._pool.submit(self._segmenter.preprocess, picture.rgb, detection.box)
+                return await asyncio.wrap_future(self._masks.submit(await asyncio.wrap_future(job)))
+        except TimeoutError:
+            return None
+
+    def _prepare(self, picture: Picture, prompts: PromptSet, field: str) -> LocatorInput:
+        try:
+            self._localizer.check_prompts(prompts)
+        except ValueError as error:
+            raise InvalidFields(FieldProblem(field, str(error))) from None
+        return self._localizer.preprocess(picture.rgb, prompts)
+
+
+def full_size(detection: Detection, rgb: NDArray[np.uint8]) -> Mask:
+    """A detection's own mask at the picture's size `[H, W]`, nothing outside its box."""
+    height, width = rgb.shape[:2]
+    assert detection.mask is not None
+    levels = Image.fromarray(detection.mask).resize((width, height), Image.Resampling.BILINEAR)
+    inside: Mask = (np.asarray(levels) > INSIDE) & box_mask(rgb, detection.box)
+    return inside

@@ -1,0 +1,85 @@
+"""What the encoder sees: views of one or more scenes, embedded in one batch (L2R2, section 4.3)."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.batching import Batcher, WorkerHealth
+from service.errors import DeadlineExceeded
+from service.models.ports import Encoder, Floats
+from service.recognition.views import VIEWS, Scene, Style
+from service.stages.options import Limits
+from service.telemetry import Stopwatch
+
+Looks = Mapping[str, Floats]  # a branch's name to its unit embedding [D]
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Views of one scene as the encoder takes them: `pixels [V, 3, S, S]`."""
+
+    names: tuple[str, ...]
+    pixels: Floats
+
+
+class Looking:
+    """The encoder behind a queue and a worker."""
+
+    def __init__(self, encoder: Encoder, limits: Limits, pool: ThreadPoolExecutor) -> None:
+        self._encoder, self._pool = encoder, pool
+        self._embedding: Batcher[Floats, Floats] = Batcher(
+            "encoder", self._embed_views, max_batch=limits.max_batch, max_waiting=limits.max_waiting
+        )
+
+    def health(self) -> Mapping[str, WorkerHealth]:
+        return {self._embedding.name: self._embedding.health()}
+
+    def close(self, timeout_s: float | None = None) -> None:
+        self._embedding.close(timeout_s)
+
+    async def make(self, scene: Scene, names: Sequence[str], style: Style, watch: Stopwatch) -> Views:
+        """The named views of a scene, in a thread of the pool."""
+        with watch.stage("views"):
+            return await asyncio.wrap_future(self._pool.submit(self._make, scene, tuple(names), style))
+
+    async def embed(self, views: Sequence[Views], watch: Stopwatch) -> list[dict[str, Floats]]:
+        """For each scene's views their embeddings by name; one model call for all."""
+        if not any(entry.names for entry in views):
+            return [{} for _ in views]
+        with watch.stage("embed"):
+            pixels = np.concatenate([entry.pixels for entry in views if entry.names])
+            embeddings = await asyncio.wrap_future(self._embedding.submit(pixels))
+        rows = iter(embeddings)
+        return [{name: next(rows) for name in entry.names} for entry in views]
+
+    def look_now(self, scene: Scene, names: Sequence[str], style: Style, timeout_s: float) -> Floats:
+        """The embeddings `[V, D]` of the scene's views, for callers without an event loop. Raises DeadlineExceeded."""
+        waiting = self._embedding.submit(self._make(scene, tuple(names), style).pixels)
+        try:
+            return waiting.result(timeout_s)
+        except TimeoutError:
+            waiting.cancel()
+            raise DeadlineExceeded(f"no embedding within {timeout_s:g} s") from None
+
+    def _make(self, scene: Scene, names: tuple[str, ...], style: Style) -> Views:
+        made = [self._encoder.preprocess(VIEWS[name].make(scene, style)) for name in names]
+        return Views(names, np.stack(made) if made else np.empty((0, 3, 0, 0), np.float32))
+
+    def _embed_views(self, pictures: Sequence[Floats]) -> list[Floats]:
+        """One model call for all views of all pictures; `[V, D]` for each picture's `[V, 3, S, S]`."""
+        rows = self._encoder.embed_images(np.concatenate(pictures))
+        ends = np.cumsum([len(views) for views in pictures])
+        return np.split(rows, ends[:-1])
+
+
+def shown_of(scene: Scene, names: Sequence[str]) -> list[str]:
+    """Those of the named views that the scene has a box, or a mask, for."""
+    return [
+        name
+        for name in names
+        if (not VIEWS[name].needs_box or scene.box is not None)
+        and (not VIEWS[name].needs_mask or scene.mask is not None)
+    ]
