@@ -7,7 +7,7 @@ import httpx
 import pytest
 from running import RunningService, running  # type: ignore[import-not-found]
 
-NAMES = [f"thing {number}" for number in range(1200)]
+NAMES = [f"thing {number}" for number in range(600)]
 
 
 @pytest.fixture
@@ -15,8 +15,8 @@ def settings(tmp_path: Path, models_cache: Path) -> dict[str, str]:
     return {
         "data_dir": str(tmp_path / "data"),
         "models_cache": str(models_cache),
-        "background_build_texts": "500",
-        "build_chunk_texts": "100",
+        "background_build_texts": "300",
+        "build_chunk_texts": "50",
         "offline": "1",
     }
 

@@ -28,7 +28,7 @@ def replicas(
 ) -> Iterator[list[RunningService]]:
     folder = tmp_path_factory.mktemp("logs")
     settings = {"database_url": database_url, "models_cache": str(models_cache), "offline": "1"}
-    settings["background_build_texts"] = "1000"
+    settings["background_build_texts"] = "500"
     started = [RunningService(folder / f"{place}", **settings) for place in range(2)]  # both migrate at once
     with ExitStack() as stack:
         for service in started:
@@ -67,7 +67,7 @@ def test_what_one_replica_does_is_what_the_other_answers_with(
 
 def test_prototypes_are_computed_by_one_replica_and_loaded_by_the_other(replicas: list[RunningService]) -> None:
     one, other = replicas
-    content = {"name": "long", "classes": [f"thing {number}" for number in range(1500)]}
+    content = {"name": "long", "classes": [f"thing {number}" for number in range(700)]}
     answers = [httpx.post(f"{service.url}/datasets", json=content, timeout=60) for service in (one, other)]
     assert [answer.status_code for answer in answers] == [202, 202]
     for service in (one, other):
