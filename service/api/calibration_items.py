@@ -16,7 +16,7 @@ from service.calibration import Samples
 from service.datasets.records import Dataset
 from service.errors import FieldProblem, ImageError, InvalidFields
 from service.models.ports import Floats
-from service.recognition.answers import Recognition
+from service.recognition.answers import box_score
 from service.recognition.fusion import DEFAULT_FUSION
 from service.recognition.scoring import unit
 from service.recognition.views import FULL, VIEWS
@@ -99,7 +99,8 @@ async def _looked_at(
                 answer = await recognizer.recognize(item, whole, options)
             except ImageError as error:
                 raise InvalidFields(FieldProblem(f"items[{number}].image", error.detail)) from None
-        return _Seen(answer.embeddings or {}, box_score_of(answer))
+        best = answer.detections[0].score if answer.detections else None
+        return _Seen(answer.embeddings or {}, box_score(answer.fallback, best))
 
     looking = [asyncio.ensure_future(one(number, item)) for number, item in enumerate(given)]
     try:
@@ -107,13 +108,6 @@ async def _looked_at(
     finally:
         for task in looking:  # the first bad picture ends the rest
             task.cancel()
-
-
-def box_score_of(answer: Recognition) -> float | None:
-    """As fusions get to see it when answering: 0 where nothing was found, None where nothing was looked for."""
-    if answer.detections:
-        return answer.detections[0].score
-    return 0.0 if answer.fallback == "no_detection" else None
 
 
 def _given(items: Sequence[ItemIn], length: int) -> list[_Seen | bytes]:

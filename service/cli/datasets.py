@@ -13,10 +13,10 @@ from rich.table import Table
 from service.cli.calibrate import calibrate
 from service.cli.remote import DEFAULT_URL, Name, Url, call, dataset_path
 from service.errors import BadRequest
+from service.evaluation.labelled import SUFFIXES
 
 app = typer.Typer(no_args_is_help=True)
 app.command("calibrate")(calibrate)
-IMAGE_SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
 @app.command("list")
@@ -76,7 +76,7 @@ def with_examples(classes: Any, folder: Path, weight: float) -> list[dict[str, A
         raise BadRequest("classes must be a list")
     named = [dict(entry) if isinstance(entry, dict) else {"name": entry} for entry in classes]
     by_name = {clean_name(str(entry.get("name"))): entry for entry in named}
-    pictures = [path for path in sorted(folder.glob("*/*")) if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    pictures = [path for path in sorted(folder.glob("*/*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
     if not pictures:
         raise BadRequest(f"{folder} holds no pictures in folders named by their class")
     for path in pictures:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from service.cli.remote import Refused, read
+from service.recognition.answers import box_score
 
 if TYPE_CHECKING:
     from service.evaluation.looks import Looks, LooksFile
@@ -69,7 +70,7 @@ def looks_of(answers: Sequence[dict[str, Any]]) -> "Looks":
     texts = {view: text for answer in answers for view, text in answer["embeddings"].items()}
     rows = {view: np.frombuffer(base64.b64decode(text), "<f4") for view, text in texts.items()}
     located = next((answer for answer in answers if answer["fallback"] != "disabled"), answers[0])
-    score = located["box"]["score"] if located["box"] else 0.0 if located["fallback"] == "no_detection" else None
+    score = box_score(located["fallback"], located["box"]["score"] if located["box"] else None)
     return Looks(rows, located["fallback"], score, None)
 
 

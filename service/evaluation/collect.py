@@ -10,7 +10,7 @@ from service.datasets.records import Dataset
 from service.errors import ImageError, ModelFailed
 from service.evaluation.labelled import Labelled
 from service.evaluation.looks import LOOKING, Looks, LooksFile
-from service.recognition.answers import Recognition
+from service.recognition.answers import Recognition, box_score
 from service.recognition.fusion import DEFAULT_FUSION
 from service.recognition.views import FULL, VIEWS
 from service.recognizer import Recognizer
@@ -59,7 +59,7 @@ async def collect(
 
 def looks_of(answer: Recognition) -> Looks:
     best = answer.detections[0] if answer.detections else None
-    scored = None if answer.fallback in ("disabled", "timeout") else best.score if best else 0.0
+    scored = box_score(answer.fallback, best.score if best else None)
     box = (best.box.x0, best.box.y0, best.box.x1, best.box.y1) if best else None
     assert answer.embeddings is not None
     embeddings = {name: answer.embeddings[name] for name in VIEWS if name in answer.embeddings}

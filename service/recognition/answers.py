@@ -108,6 +108,12 @@ class Recognition:
         return self.verdict.label
 
 
+def box_score(fallback: str | None, best: float | None) -> float | None:
+    """As fusions and presence get to see it: the `best` box's score, 0 where none was found (in time), None where none
+    was looked for."""
+    return None if fallback == "disabled" else best or 0.0
+
+
 def best_scores(probabilities: Floats, labels: Sequence[str], k: int) -> tuple[Score, ...]:
     """The `k` likeliest of `probabilities [L]`, best first."""
     return tuple(Score(labels[place], float(probabilities[place])) for place in top_k(probabilities, k))

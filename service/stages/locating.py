@@ -13,7 +13,7 @@ from service.batching import Batcher, WorkerHealth
 from service.errors import DeadlineExceeded, FieldProblem, InvalidFields
 from service.images import Picture
 from service.models.ports import Localizer, LocatorInput, PromptSet, Segmenter, SegmenterInput
-from service.recognition.answers import Fallback
+from service.recognition.answers import Fallback, box_score
 from service.recognition.boxes import Detection, without_duplicates
 from service.recognition.views import Scene, box_mask
 from service.stages.options import Limits, Plan
@@ -37,10 +37,7 @@ class Located:
 
     @property
     def box_score(self) -> float | None:
-        """The best box's score, 0 where none was found (in time), None where none was asked for."""
-        if self.fallback == "disabled":
-            return None
-        return self.detections[0].score if self.detections else 0.0
+        return box_score(self.fallback, self.detections[0].score if self.detections else None)
 
 
 NOT_ASKED = Located(fallback="disabled")

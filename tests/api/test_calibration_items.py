@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.api.calibration_items import MOST_LOGITS, ItemIn, box_score_of, read_samples
+from service.api.calibration_items import MOST_LOGITS, ItemIn, read_samples
 from service.calibration import Samples
 from service.datasets.records import Dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
 from service.errors import InvalidFields
+from service.evaluation.collect import looks_of
 from service.models.localizers.none import NoLocalizer
-from service.recognition.answers import Recognition, Score, Verdict
+from service.recognition.answers import Recognition, Score, Verdict, box_score
 from service.recognition.boxes import Box, Detection
 from service.recognizer import Recognizer
+from service.stages.locating import Located
 from service.stages.options import Limits
 
 VERDICT = Verdict("a", 1.0, "full", "average", "", 0.2, False, (Score("a", 1.0),), {})
@@ -29,13 +31,16 @@ FOUND = (Detection(Box(0, 0, 5, 5), 0.4),)
         ("no_detection", FOUND, 0.4),  # views with a mask were asked for, and there was none
         ("no_detection", (), 0.0),
         ("disabled", (), None),
-        ("timeout", (), None),
+        ("timeout", (), 0.0),
     ],
 )
 def test_calibration_is_told_the_score_that_answering_knows(
     fallback: Any, found: tuple[Detection, ...], score: float | None
 ) -> None:
-    assert box_score_of(Recognition(VERDICT, fallback, found, 9, 9, {})) == score
+    best = found[0].score if found else None
+    assert box_score(fallback, best) == score
+    assert looks_of(Recognition(VERDICT, fallback, found, 9, 9, {}, embeddings={})).box_score == score
+    assert Located(found, fallback).box_score == score
 
 
 class NoEncoder:

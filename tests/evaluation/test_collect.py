@@ -150,7 +150,7 @@ def test_a_box_that_came_too_late_is_looked_for_again(pictures: list[Labelled], 
         localizer.open.clear()
         [looks], _ = collected(hasty, pictures[:1], tmp_path / "looks", Options(branches=("fg",)))
         assert isinstance(looks, Looks)
-        assert (looks.fallback, looks.box_score) == ("timeout", None)
+        assert (looks.fallback, looks.box_score) == ("timeout", 0.0)
         localizer.open.set()
     with recognizing() as patient:
         [looks], _ = collected(patient, pictures[:1], tmp_path / "looks", Options(branches=("fg",)))

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import BadRequest
-from service.evaluation.cutout.folder import write_whole
 from service.evaluation.cutout.journal import Journal, Record
 from service.evaluation.cutout.measures import Measures
 from service.evaluation.cutout.options import FORMATS
 from service.evaluation.cutout.places import Task, plan, printable, stamp_of, target_names
 from service.evaluation.labelled import Labelled
+from service.evaluation.whole_files import write_whole
 
 NAMES = st.lists(st.sampled_from([f"{stem}{end}" for stem in ("a/x", "A/X", "a/x-2", "a/x.png", "b/y")
                                   for end in (".png", ".jpg", ".JPEG", ".webp", "")]), max_size=12)  # fmt: skip

@@ -9,9 +9,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from service.errors import BadRequest
+from service.evaluation.whole_files import write_whole
 
 LOCK_FILE = ".cutout.lock"
-PARTIAL = ".part"  # ends the names of files that are being written
 
 
 @contextmanager
@@ -47,11 +47,3 @@ def keep_options(path: Path, about: Mapping[str, Any]) -> None:
     if differing:
         said = "; ".join(f"{name} was {kept.get(name)!r}, now {about.get(name)!r}" for name in differing)
         raise BadRequest(f"{path.parent} was made with other options: {said}; choose another folder")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """All of a file or nothing, in a folder that is made if need be. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + PARTIAL)
-    partial.write_bytes(content)
-    partial.replace(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import BadRequest
-from service.evaluation.cutout.folder import keep_options, owned, write_whole
+from service.evaluation.cutout.folder import keep_options, owned
 from service.evaluation.cutout.journal import Journal, Record
 from service.evaluation.cutout.options import CROP, CutoutOptions
 from service.evaluation.cutout.places import Task, plan
@@ -19,6 +19,7 @@ from service.evaluation.cutout.tables import manifest, review_list
 from service.evaluation.cutout.workers import worker_pool
 from service.evaluation.labelled import read_labelled
 from service.evaluation.objects import ObjectFinder
+from service.evaluation.whole_files import write_whole
 from service.images import DEFAULT_LIMITS, ImageLimits
 
 OPTIONS_FILE = "cutout.json"

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.evaluation.cutout.compose import cut_out, encoded
-from service.evaluation.cutout.folder import write_whole
 from service.evaluation.cutout.journal import Record
 from service.evaluation.cutout.measures import Measures, border_of, fill_of, second_piece_of
 from service.evaluation.cutout.options import CutoutOptions
+from service.evaluation.whole_files import write_whole
 from service.recognition.boxes import Box
 from service.recognition.views import Mask, Pixels
 

@@ -1,6 +1,5 @@
 """Files that are whole or not there, and that carry the digest of what they were made from."""
 
-import contextlib
 import hashlib
 import io
 import json
@@ -13,6 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from service.errors import BadRequest, FieldProblem, InvalidFields
+from service.evaluation.whole_files import UNFINISHED, write_whole
 from service.recognition.views import Mask, Pixels
 
 SUFFIXES: Mapping[str, str] = MappingProxyType({"png": ".png", "jpeg": ".jpg"})
@@ -69,16 +69,8 @@ def write(path: Path, data: bytes) -> None:
     Raises:
         BadRequest: the file system refuses.
     """
-    unfinished = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            unfinished.write_bytes(data)
-            unfinished.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):  # what went wrong first counts
-                unfinished.unlink(missing_ok=True)
-            raise
+        write_whole(path, data)
     except OSError as error:
         raise BadRequest(f"{path} cannot be written: {error.strerror}") from None
 
@@ -91,7 +83,7 @@ def prepare(folder: Path, *outdated: str) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path in (*folder.rglob(".*.part"), *(folder / name for name in outdated)):
+        for path in (*folder.rglob(UNFINISHED), *(folder / name for name in outdated)):
             path.unlink(missing_ok=True)
     except OSError as error:
         raise BadRequest(f"{folder} cannot be written: {error.strerror}") from None
