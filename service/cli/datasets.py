@@ -13,7 +13,6 @@ from rich.table import Table
 from service.cli.calibrate import calibrate
 from service.cli.remote import DEFAULT_URL, Name, Url, call, dataset_path
 from service.errors import BadRequest
-from service.evaluation.labelled import SUFFIXES
 
 app = typer.Typer(no_args_is_help=True)
 app.command("calibrate")(calibrate)
@@ -71,6 +70,7 @@ def with_examples(classes: Any, folder: Path, weight: float) -> list[dict[str, A
         BadRequest: no such pictures, or no list of classes.
     """
     from service.datasets.spec import clean_name
+    from service.evaluation.labelled import SUFFIXES
 
     if not isinstance(classes, list):
         raise BadRequest("classes must be a list")

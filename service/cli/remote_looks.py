@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from service.cli.remote import Refused, read
-from service.recognition.answers import box_score
 
 if TYPE_CHECKING:
     from service.evaluation.looks import Looks, LooksFile
@@ -66,6 +65,7 @@ def looks_of(answers: Sequence[dict[str, Any]]) -> "Looks":
     import numpy as np
 
     from service.evaluation.looks import Looks
+    from service.recognition.answers import box_score
 
     texts = {view: text for answer in answers for view, text in answer["embeddings"].items()}
     rows = {view: np.frombuffer(base64.b64decode(text), "<f4") for view, text in texts.items()}
