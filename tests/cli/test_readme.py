@@ -68,7 +68,7 @@ def test_every_example_of_the_method_runs(
     registering = f"curl -sf localhost:8000/datasets -H 'Content-Type: application/json' -d '{classes}'"
     script = "\n".join([photo, registering, *blocks])
     script = script.replace("localhost:8000", server.url.removeprefix("http://"))
-    script = re.sub(r"(l2r2 datasets \w+ things)", rf"\1 --url {server.url}", script)
+    script = re.sub(r"(l2r2 datasets \w+ pair)", rf"\1 --url {server.url}", script)
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr + done.stdout[-2000:]
     answers = re.findall(r'"label": ?("[^"]*"|null), ?"confidence"', done.stdout)
@@ -76,13 +76,13 @@ def test_every_example_of_the_method_runs(
 
 
 def labelled_pictures(folder: Path, photographs: dict[str, bytes]) -> None:
-    """Eleven variants each of two photographs."""
+    """Fourteen variants each of two photographs."""
     for label, name in (("cat", "chelsea"), ("rocket", "rocket")):
         (folder / label).mkdir(parents=True)
         picture = Image.open(io.BytesIO(photographs[name]))
         picture.thumbnail((320, 320))
-        for number in range(11):
-            changed = ImageEnhance.Brightness(picture.rotate(3 * (number - 5))).enhance(0.7 + 0.05 * number)
+        for number in range(14):
+            changed = ImageEnhance.Brightness(picture.rotate(3 * (number - 6))).enhance(0.7 + 0.05 * number)
             changed.save(folder / label / f"{number}.jpg")
 
 
