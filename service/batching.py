@@ -30,21 +30,29 @@ class WorkerHealth:
 
 
 class Batcher(Generic[Item, Result]):
-    """Calls `run` with at most `max_batch` items at a time, in order of arrival, from one thread of its own.
+    """Calls `run` with a few items at a time, in order of arrival, from one thread of its own.
 
     Args:
         run: from n items to n results, in order.
+        max_batch: how much the items of one call weigh together; a heavier one is called alone.
         max_waiting: with this many items in the queue a further one is refused.
+        weigh: an item's weight, 1 unless told.
     """
 
     def __init__(
-        self, name: str, run: Callable[[Sequence[Item]], Sequence[Result]], *, max_batch: int, max_waiting: int
+        self,
+        name: str,
+        run: Callable[[Sequence[Item]], Sequence[Result]],
+        *,
+        max_batch: int,
+        max_waiting: int,
+        weigh: Callable[[Item], int] = lambda _item: 1,
     ) -> None:
         if max_batch < 1 or max_waiting < 1:
             raise ValueError(f"max_batch and max_waiting are at least 1, not {max_batch} and {max_waiting}")
         self.name = name
         self._run = run
-        self._max_batch, self._max_waiting = max_batch, max_waiting
+        self._max_batch, self._max_waiting, self._weigh = max_batch, max_waiting, weigh
         self._waiting: deque[tuple[Item, Future[Result]]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -97,10 +105,12 @@ class Batcher(Generic[Item, Result]):
                 self._changed.wait_for(lambda: self._waiting or self._closed)
                 if not self._waiting:
                     return []
-                while self._waiting and len(batch) < self._max_batch:
+                room = self._max_batch
+                while self._waiting and (not batch or self._weigh(self._waiting[0][0]) <= room):
                     item, future = self._waiting.popleft()
                     if future.set_running_or_notify_cancel():
                         batch.append((item, future))
+                        room -= self._weigh(item)
             self._running_since_s = time.monotonic()
         return batch
 

@@ -12,6 +12,7 @@ from service.datasets.prototypes import unsaved_dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
 from service.errors import InvalidFields, SettingsError
 from service.images import ImageLimits
+from service.models.batch_size import BatchSizes, batch_sizes
 from service.models.catalog import GIVES_MASKS, PROFILES, Kind, Model, Profile
 from service.models.factory import load_encoder, load_localizer, load_segmenter
 from service.models.find import find_model
@@ -81,19 +82,19 @@ def load_engine(settings: Settings, progress: Progress | None = None) -> Engine:
     localizer_row, encoder_row, segmenter_row = chosen_models(settings)
     rows = [row for row in (localizer_row, encoder_row, segmenter_row) if row is not None]
     one_blas_thread()
-    hardware = choose_hardware(settings.device, settings.dtype, settings.threads)
+    hardware = choose_hardware(settings.device, settings.dtype, settings.threads, settings.compile)
     log.info("loading models", extra={"device": str(hardware), "models": [row.name for row in rows]})
     store = weights_store(settings, progress)
-    recognizer = Recognizer(
-        load_localizer(localizer_row, store, hardware),
-        load_encoder(encoder_row, store, hardware),
-        _limits(settings, hardware),
-        load_segmenter(segmenter_row, store, hardware) if segmenter_row is not None else None,
-    )
+    localizer = load_localizer(localizer_row, store, hardware)
+    encoder = load_encoder(encoder_row, store, hardware)
+    segmenter = load_segmenter(segmenter_row, store, hardware) if segmenter_row is not None else None
+    families = (localizer_row.family, None if segmenter_row is None else segmenter_row.family, encoder_row.family)
+    sizes = batch_sizes(hardware, families, (localizer, segmenter, encoder), settings.max_batch_size)
+    recognizer = Recognizer(localizer, encoder, _limits(settings, hardware, sizes), segmenter)
     return Engine(recognizer, hardware, localizer_row, encoder_row, segmenter_row)
 
 
-def _limits(settings: Settings, hardware: Hardware) -> Limits:
+def _limits(settings: Settings, hardware: Hardware, sizes: BatchSizes) -> Limits:
     return Limits(
         image=ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels),
         branches=profile_of(settings).branches,
@@ -102,7 +103,7 @@ def _limits(settings: Settings, hardware: Hardware) -> Limits:
         object_overlap=settings.object_overlap,
         locate_timeout_s=settings.locate_timeout_s,
         request_timeout_s=settings.request_timeout_s,
-        max_batch=settings.max_batch_size,
+        max_batch=sizes,
         max_waiting=settings.queue_items,
         threads=hardware.threads,
     )

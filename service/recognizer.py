@@ -48,7 +48,7 @@ class Recognizer:
         self._inside = 0
         # Only so many pictures are decoded as keep the models busy: the first that came are the first to be done, and
         # the others wait as compressed bytes.
-        self._decoded = asyncio.Semaphore(2 * limits.max_batch + limits.threads)
+        self._decoded = asyncio.Semaphore(limits.pictures_at_once)
 
     async def recognize(self, data: bytes, dataset: Dataset, options: Options) -> Recognition:
         """The answer to an encoded picture.

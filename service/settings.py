@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Number format of torch models; `auto` is bfloat16 where the hardware computes in it."
     )
+    compile: Literal["auto", "off", "on"] = Field(
+        "auto",
+        description="On a GPU: `auto` captures CUDA graphs, `on` also compiles the encoder's blocks with torch (a "
+        "longer start, and a C compiler is needed), `off` does neither.",
+    )
     threads: int | None = Field(
         None, ge=1, le=256, description="Threads of one model; by default the processors this process may use."
     )
@@ -73,7 +78,13 @@ class Settings(BaseSettings):
     build_chunk_texts: int = Field(512, ge=1, le=65536, description="Texts embedded and saved at a time.")
 
     queue_items: int = Field(256, ge=1, description="Most pictures waiting for a model before new ones are refused.")
-    max_batch_size: int = Field(16, ge=1, le=1024, description="Most pictures in one model call.")
+    max_batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Most pictures (or views, of the encoder) in one model call; by default as many as a GPU is found to "
+        "gain from at the start, and on processors a number for each model.",
+    )
     locate_timeout_s: float = Field(
         30.0, gt=0, description="Seconds to wait for the box before the full picture alone answers."
     )

@@ -8,18 +8,21 @@ from threadpoolctl import threadpool_limits
 
 from service.errors import SettingsError
 
+Compile = Literal["auto", "off", "on"]
+
 
 @dataclass(frozen=True)
 class Hardware:
     device: Literal["cpu", "cuda"]
     bfloat16: bool
     threads: int
+    compile: Compile = "auto"
 
     def __str__(self) -> str:
         return f"{self.device}, {'bfloat16' if self.bfloat16 else 'float32'}, {self.threads} threads"
 
 
-def choose_hardware(device: str, dtype: str, threads: int | None) -> Hardware:
+def choose_hardware(device: str, dtype: str, threads: int | None, compiling: Compile = "auto") -> Hardware:
     """Settings against what the machine has: a GPU if there is one, bfloat16 where it is computed natively.
 
     Raises:
@@ -35,7 +38,7 @@ def choose_hardware(device: str, dtype: str, threads: int | None) -> Hardware:
     on_gpu = has_gpu and device != "cpu"
     native = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else _cpu_computes_bfloat16()
     bfloat16 = native if dtype == "auto" else dtype == "bfloat16"
-    return Hardware("cuda" if on_gpu else "cpu", bfloat16, threads or usable_processors())
+    return Hardware("cuda" if on_gpu else "cpu", bfloat16, threads or usable_processors(), compiling)
 
 
 def usable_processors() -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from service.recognition.boxes import Box, Detection
 from service.recognition.views import Rgb
 
 Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 PromptMode = Literal["joined", "averaged"]
 PROMPT_MODES: tuple[PromptMode, ...] = ("joined", "averaged")
 
@@ -23,12 +24,12 @@ class Encoder(Protocol):
     logit_scale: float
     pad_colour: Rgb
 
-    def preprocess(self, rgb: NDArray[np.uint8]) -> Floats:
-        """`rgb [H, W, 3]` as the model's input `[3, S, S]`; safe to call from several threads."""
+    def preprocess(self, rgb: NDArray[np.uint8]) -> Bytes:
+        """`rgb [H, W, 3]` at the model's size `[S, S, 3]`; safe to call from several threads."""
         ...
 
-    def embed_images(self, pixels: Floats) -> Floats:
-        """Unit embeddings `[N, D]` of `pixels [N, 3, S, S]`; row i depends on picture i alone."""
+    def embed_images(self, pixels: Bytes) -> Floats:
+        """Unit embeddings `[N, D]` of `pixels [N, S, S, 3]`; row i depends on picture i alone."""
         ...
 
     def embed_texts(self, texts: Sequence[str]) -> Floats:
@@ -48,7 +49,7 @@ class PromptSet:
 class LocatorInput:
     """One picture ready for a localizer: `pixels [3, h, w]` and the size in pixels that boxes refer to."""
 
-    pixels: Floats
+    pixels: NDArray[Any]  # bytes, or floats where the localizer normalizes before its call
     width: int
     height: int
     prompts: PromptSet

@@ -50,13 +50,15 @@ class Locating:
         self, localizer: Localizer, segmenter: Segmenter | None, limits: Limits, pool: ThreadPoolExecutor
     ) -> None:
         self._localizer, self._segmenter, self._limits, self._pool = localizer, segmenter, limits, pool
-        bounds = {"max_batch": limits.max_batch, "max_waiting": limits.max_waiting}
+        sizes, waiting = limits.max_batch, limits.max_waiting
         # A picture may need many boxes and masks: what it cannot get at once waits here, and crowds nobody out.
         self._box_places, self._mask_places = (asyncio.Semaphore(limits.max_waiting) for _ in range(2))
-        self._boxes: Batcher[LocatorInput, list[Detection]] = Batcher("localizer", localizer.locate, **bounds)
+        self._boxes: Batcher[LocatorInput, list[Detection]] = Batcher(
+            "localizer", localizer.locate, max_batch=sizes.localizer, max_waiting=waiting
+        )
         self._masks: Batcher[SegmenterInput, Mask] | None = None
         if segmenter is not None:
-            self._masks = Batcher("segmenter", segmenter.segment, **bounds)
+            self._masks = Batcher("segmenter", segmenter.segment, max_batch=sizes.segmenter, max_waiting=waiting)
 
     def health(self) -> Mapping[str, WorkerHealth]:
         workers = [worker for worker in (self._boxes, self._masks) if worker is not None]

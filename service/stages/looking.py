@@ -9,7 +9,7 @@ import numpy as np
 
 from service.batching import Batcher, WorkerHealth
 from service.errors import DeadlineExceeded
-from service.models.ports import Encoder, Floats
+from service.models.ports import Bytes, Encoder, Floats
 from service.recognition.views import VIEWS, Scene, Style
 from service.stages.options import Limits
 from service.telemetry import Stopwatch
@@ -19,10 +19,10 @@ Looks = Mapping[str, Floats]  # a branch's name to its unit embedding [D]
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """Views of one scene as the encoder takes them: `pixels [V, 3, S, S]`."""
+    """Views of one scene as the encoder takes them: `pixels [V, S, S, 3]`."""
 
     names: tuple[str, ...]
-    pixels: Floats
+    pixels: Bytes
 
 
 class Looking:
@@ -30,8 +30,13 @@ class Looking:
 
     def __init__(self, encoder: Encoder, limits: Limits, pool: ThreadPoolExecutor) -> None:
         self._encoder, self._pool = encoder, pool
-        self._embedding: Batcher[Floats, Floats] = Batcher(
-            "encoder", self._embed_views, max_batch=limits.max_batch, max_waiting=limits.max_waiting
+        self._most_views = limits.max_batch.encoder
+        self._embedding: Batcher[Bytes, Floats] = Batcher(
+            "encoder",
+            self._embed_views,
+            max_batch=self._most_views,
+            max_waiting=limits.max_waiting,
+            weigh=len,
         )
 
     def health(self) -> Mapping[str, WorkerHealth]:
@@ -66,11 +71,14 @@ class Looking:
 
     def _make(self, scene: Scene, names: tuple[str, ...], style: Style) -> Views:
         made = [self._encoder.preprocess(VIEWS[name].make(scene, style)) for name in names]
-        return Views(names, np.stack(made) if made else np.empty((0, 3, 0, 0), np.float32))
+        return Views(names, np.stack(made) if made else np.empty((0, 0, 0, 3), np.uint8))
 
-    def _embed_views(self, pictures: Sequence[Floats]) -> list[Floats]:
-        """One model call for all views of all pictures; `[V, D]` for each picture's `[V, 3, S, S]`."""
-        rows = self._encoder.embed_images(np.concatenate(pictures))
+    def _embed_views(self, pictures: Sequence[Bytes]) -> list[Floats]:
+        """One model call for all views of all pictures, or several for a picture with more views than one may have;
+        `[V, D]` for each picture's `[V, S, S, 3]`."""
+        views, most = np.concatenate(pictures), self._most_views
+        parts = [self._encoder.embed_images(views[start : start + most]) for start in range(0, len(views), most)]
+        rows = np.concatenate(parts)
         ends = np.cumsum([len(views) for views in pictures])
         return np.split(rows, ends[:-1])
 

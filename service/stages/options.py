@@ -9,6 +9,7 @@ from service.datasets.checks import branch_problems, fusion_problems
 from service.datasets.records import Dataset
 from service.errors import FieldProblem, InvalidFields
 from service.images import DEFAULT_LIMITS, ImageLimits
+from service.models.batch_size import BatchSizes
 from service.models.ports import PromptSet
 from service.recognition.abstention import ABSTAIN_BY
 from service.recognition.candidates import CANDIDATE_FUSIONS
@@ -18,6 +19,7 @@ from service.recognition.views import DEFAULT_BRANCHES, FULL, VIEWS, Rgb, Style
 Value = TypeVar("Value")
 MOST_OBJECTS = 50
 MOST_CANDIDATES = 20
+MOST_FORMING = 32  # decoded pictures for one batch: a large one has hundreds of megabytes
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "cascade_first": DEFAULT_BRANCHES,
     "abstain_by": ABSTAIN_BY,
@@ -36,9 +38,16 @@ class Limits:
     object_overlap: float = 0.5
     locate_timeout_s: float = 30.0
     request_timeout_s: float = 60.0
-    max_batch: int = 16
+    max_batch: BatchSizes = field(default_factory=BatchSizes)
     max_waiting: int = 256
     threads: int = 2
+
+    @property
+    def pictures_at_once(self) -> int:
+        """So many keep the models busy: a batch that runs, one that forms, and those being decoded and resized."""
+        views = max(1, len(self.branches))
+        most = max(self.max_batch.localizer, -(-self.max_batch.encoder // views))
+        return 2 * min(most, MOST_FORMING) + 2 * self.threads
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ class Seeing:
 
     def __init__(self, locating: Locating, looking: Looking, limits: Limits) -> None:
         self._locating, self._looking = locating, looking
-        self._places = asyncio.Semaphore(limits.max_batch)
+        self._places = asyncio.Semaphore(limits.max_batch.encoder)
 
     async def whole(
         self, picture: Picture, found: Detection | None, plan: Plan, watch: Stopwatch, seen: Sequence[str] = ()

@@ -16,6 +16,7 @@ from service.datasets.prototypes import unsaved_dataset
 from service.datasets.records import Dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
 from service.errors import DeadlineExceeded, Overloaded
+from service.models.batch_size import BatchSizes
 from service.models.localizers.none import NoLocalizer
 from service.models.ports import LocatorInput
 from service.recognition.boxes import Box, Detection
@@ -31,10 +32,10 @@ class TinyEncoder:
     name, revision, logit_scale, pad_colour = "tiny", "1", 10.0, (0, 0, 0)
 
     def preprocess(self, rgb: np.ndarray) -> np.ndarray:
-        return np.full((3, 1, 1), rgb.mean() / 255, np.float32)
+        return np.full((1, 1, 3), round(rgb.mean()), np.uint8)
 
     def embed_images(self, pixels: np.ndarray) -> np.ndarray:
-        bright = pixels[:, 0, 0, 0]
+        bright = pixels[:, 0, 0, 0] / 255
         rows = np.stack([bright, 1 - bright], axis=1)
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
@@ -64,7 +65,9 @@ def localizer() -> GatedLocalizer:
 
 @pytest.fixture
 async def recognizer(localizer: GatedLocalizer) -> AsyncIterator[Recognizer]:
-    limits = Limits(max_batch=2, max_waiting=6, threads=2, locate_timeout_s=WAIT_S, request_timeout_s=WAIT_S)
+    limits = Limits(
+        max_batch=BatchSizes.all(2), max_waiting=6, threads=1, locate_timeout_s=WAIT_S, request_timeout_s=WAIT_S
+    )
     started = Recognizer(localizer, TinyEncoder(), limits)
     yield started
     localizer.open.set()

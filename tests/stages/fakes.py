@@ -54,11 +54,12 @@ class ColourEncoder:
 
     def preprocess(self, rgb: np.ndarray) -> np.ndarray:
         self.views.append(np.array(rgb))
-        return rgb.mean(axis=(0, 1), dtype=np.float64).astype(np.float32).reshape(3, 1, 1) / 255
+        mean = rgb.mean(axis=(0, 1), dtype=np.float64).astype(np.float32) / 255
+        return mean.view(np.uint8).reshape(2, 2, 3)  # three floats are as many bytes as a picture of two by two
 
     def embed_images(self, pixels: np.ndarray) -> np.ndarray:
         self.batches.append(len(pixels))
-        return units(pixels[:, :, 0, 0])
+        return units(pixels.reshape(-1, 12).view(np.float32))
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         return units(np.array([[text.count(name) for name in NAMES] for text in texts], np.float32))

@@ -9,6 +9,7 @@ import pytest
 from fakes import WAIT_S, ColourEncoder, FakeLocalizer, FakeSegmenter, Start, always, by_colour, dataset_of, picture_of
 
 from service.errors import ModelFailed
+from service.models.batch_size import BatchSizes
 from service.models.ports import SegmenterInput
 from service.recognition.boxes import Box, Detection
 from service.recognizer import Recognizer
@@ -35,7 +36,7 @@ class SlowSegmenter(FakeSegmenter):
 
 
 async def test_many_candidates_at_once_are_not_refused(start: Start) -> None:
-    recognizer = start(FakeLocalizer(by_colour), max_waiting=4, max_batch=2)
+    recognizer = start(FakeLocalizer(by_colour), max_waiting=4, max_batch=BatchSizes.all(2))
     options = Options(candidates=3)
     works = [recognizer.recognize(ON_GREEN, dataset_of(), options) for _ in range(4)]
     answers = await asyncio.gather(*works)
@@ -44,7 +45,7 @@ async def test_many_candidates_at_once_are_not_refused(start: Start) -> None:
 
 
 async def test_many_masks_at_once_are_not_refused(start: Start) -> None:
-    recognizer = start(FakeLocalizer(always(*CROWD)), None, FakeSegmenter(), max_waiting=4, max_batch=2)
+    recognizer = start(FakeLocalizer(always(*CROWD)), None, FakeSegmenter(), max_waiting=4, max_batch=BatchSizes.all(2))
     answers = await asyncio.gather(*(recognizer.recognize(ON_GREEN, dataset_of(), WITH_MASKS) for _ in range(4)))
     assert [len(answer.objects or ()) for answer in answers] == [10] * 4
 

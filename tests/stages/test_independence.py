@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from fakes import COLOURS, FakeLocalizer, FakeSegmenter, Start, as_png, by_colour, dataset_of, until
 
+from service.models.batch_size import BatchSizes
 from service.recognition.answers import Recognition
 from service.recognition.fusion import FUSIONS
 from service.recognition.priors import Prior
@@ -47,7 +48,7 @@ def without_times(answer: Recognition) -> Recognition:
 
 @pytest.mark.parametrize("max_batch", [1, 3, 16])
 async def test_an_answer_does_not_depend_on_what_else_is_in_flight(start: Start, max_batch: int) -> None:
-    recognizer = start(FakeLocalizer(by_colour), None, FakeSegmenter(), max_batch=max_batch)
+    recognizer = start(FakeLocalizer(by_colour), None, FakeSegmenter(), max_batch=BatchSizes.all(max_batch))
     requests = [
         (scattered(number), DATASETS[number % 2], ASKED[number % len(ASKED)]) for number in range(2 * len(ASKED))
     ]
@@ -68,7 +69,7 @@ async def test_pictures_that_wait_share_the_models_calls(start: Start) -> None:
 
     localizer = Counting(by_colour)
     localizer.open.clear()
-    recognizer = start(localizer, max_batch=8)
+    recognizer = start(localizer, max_batch=BatchSizes.all(8))
     works = [asyncio.ensure_future(recognizer.recognize(scattered(0), DATASETS[0], Options()))]
     await until(lambda: recognizer.health()["localizer"].running_for_s > 0)
     works += [asyncio.ensure_future(recognizer.recognize(scattered(1), DATASETS[0], Options())) for _ in range(5)]

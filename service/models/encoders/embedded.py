@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from service.models.encoders.clip_onnx import DIMENSIONS, ClipImageTower
 from service.models.encoders.minilm import MiniLm
-from service.models.ports import Floats
+from service.models.ports import Bytes, Floats
 from service.models.projector.apply import TextProjector
 from service.models.weights.digest import sha256_of
 from service.recognition.views import Rgb
@@ -38,10 +38,10 @@ class EmbeddedEncoder:
         self.revision = f"{revision}-{sha256_of(PROJECTOR_FILE)[:12]}"
         self.logit_scale = self._projector.logit_scale
 
-    def preprocess(self, rgb: NDArray[np.uint8]) -> Floats:
+    def preprocess(self, rgb: NDArray[np.uint8]) -> Bytes:
         return self._images.preprocess(rgb)
 
-    def embed_images(self, pixels: Floats) -> Floats:
+    def embed_images(self, pixels: Bytes) -> Floats:
         return self._projector.centre_images(self._images.embed(pixels))
 
     def embed_texts(self, texts: Sequence[str]) -> Floats:

@@ -15,10 +15,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors import safe_open
+from torchvision.transforms import Compose, Normalize, ToTensor
 
 from service.errors import WeightsError
+from service.models.device import Device
+from service.models.encoders.image_tower import ImageTower
 from service.models.hardware import Hardware
-from service.models.ports import Floats
+from service.models.ports import Bytes, Floats
 from service.recognition.scoring import unit
 from service.recognition.views import Rgb
 
@@ -29,32 +32,30 @@ class OpenClipEncoder:
     def __init__(self, name: str, revision: str, folder: Path, hardware: Hardware) -> None:
         self.name = name
         self.revision = f"{revision}-{'bfloat16' if hardware.bfloat16 else 'float32'}"
-        self._device = torch.device(hardware.device)
-        self._dtype = torch.bfloat16 if hardware.bfloat16 else torch.float32
-        model, transform = _load(name, folder, "bf16" if hardware.bfloat16 else "fp32", self._device)
+        self._device = Device(hardware, urgent=False)
+        model, transform = _load(name, folder, "bf16" if hardware.bfloat16 else "fp32", self._device.torch)
         self._model = model.eval().requires_grad_(False)
-        self._transform: Callable[[Image.Image], torch.Tensor] = transform
+        self._resized, normalize = _resizing(transform)
+        self._images = ImageTower(name, self._model, normalize.mean, normalize.std, hardware)
         self._tokenize: Callable[[list[str]], torch.Tensor] = _tokenizer(folder)
         self.logit_scale = _logit_scale(model, folder)
         self.pad_colour = _mean_colour(model.visual.preprocess_cfg["mean"])
         self.dimensions = int(self.embed_texts(["."]).shape[1])
 
-    def preprocess(self, rgb: NDArray[np.uint8]) -> Floats:
-        pixels: Floats = self._transform(Image.fromarray(rgb)).numpy()
+    def preprocess(self, rgb: NDArray[np.uint8]) -> Bytes:
+        pixels: Bytes = np.asarray(self._resized(Image.fromarray(rgb)))
         return pixels
 
-    @torch.inference_mode()
-    def embed_images(self, pixels: Floats) -> Floats:
-        batch = torch.from_numpy(pixels).to(self._device, self._dtype)
-        return unit(self._model.encode_image(batch).float().cpu().numpy())
+    def embed_images(self, pixels: Bytes) -> Floats:
+        return unit(self._images(pixels))
 
-    @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> Floats:
-        rows = [
-            self._model.encode_text(self._tokenize(list(texts[start : start + TEXTS_AT_A_TIME])).to(self._device))
-            for start in range(0, len(texts), TEXTS_AT_A_TIME)
-        ]
-        return unit(torch.cat(rows).float().cpu().numpy())
+        with self._device.running():
+            rows = [
+                self._model.encode_text(self._device.send(self._tokenize(list(texts[start:end])).numpy())).float()
+                for start, end in ((start, start + TEXTS_AT_A_TIME) for start in range(0, len(texts), TEXTS_AT_A_TIME))
+            ]
+            return unit(self._device.fetch(torch.cat(rows)))
 
 
 def _load(name: str, folder: Path, precision: str, device: torch.device) -> tuple[Any, Any]:
@@ -67,6 +68,14 @@ def _load(name: str, folder: Path, precision: str, device: torch.device) -> tupl
     except (RuntimeError, UnpicklingError) as error:
         raise WeightsError(f"{name}: the weights in {folder} cannot be used: {error}") from error
     return pair
+
+
+def _resizing(transform: Compose) -> tuple[Compose, Normalize]:
+    """The steps of open_clip's transform that give bytes, and the one that is left to the device."""
+    *steps, to_tensor, normalize = transform.transforms
+    assert isinstance(to_tensor, ToTensor)
+    assert isinstance(normalize, Normalize)
+    return Compose(steps), normalize
 
 
 def _tokenizer(folder: Path) -> Callable[[list[str]], torch.Tensor]:

@@ -6,6 +6,7 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 import numpy as np
+import torch
 
 from service.models.ports import Floats, PromptSet
 from service.recognition.boxes import Box, Detection, clipped
@@ -45,6 +46,22 @@ def runs_of_equals(inputs: Sequence[Entry], key: Callable[[Entry], Hashable]) ->
     for place, entry in enumerate(inputs):
         groups.setdefault(key(entry), []).append(place)
     return [(places, [inputs[place] for place in places]) for places in groups.values()]
+
+
+def best_rows(boxes: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    """Of each picture the `MOST_DETECTIONS` best boxes with their scores, best first: one transfer from the device.
+
+    Args:
+        boxes: `[B, N, 4]`.
+        scores: `[B, N, K]`; a box is as good as its highest score.
+
+    Returns:
+        `[B, min(N, MOST_DETECTIONS), 4 + K]` in float32.
+    """
+    best = scores.amax(-1).nan_to_num(-1.0)
+    order = best.sort(dim=1, descending=True, stable=True).indices[:, :MOST_DETECTIONS]
+    rows = torch.cat((boxes, scores), -1).float()
+    return rows.gather(1, order[..., None].expand(-1, -1, rows.shape[-1]))
 
 
 def detections_in_picture(

@@ -6,6 +6,7 @@ recognition by such boxes is RCOR's (Janouskova et al. 2025, arXiv 2510.00618).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch.nn import functional
 from transformers import AutoProcessor, Owlv2ForObjectDetection
 
+from service.models.device import Device
+from service.models.graphs import graphs_for
 from service.models.hardware import Hardware
-from service.models.localizers.detector import (
-    LEAST_SCORE,
-    KeptFeatures,
-    detections_in_picture,
-    runs_of_equals,
-)
-from service.models.ports import LocatorInput, PromptSet
+from service.models.localizers.detector import KeptFeatures, best_rows, detections_in_picture, runs_of_equals
+from service.models.portions import Portions
+from service.models.ports import Floats, LocatorInput, PromptSet
 from service.models.quiet import quiet_transformers
 from service.recognition.boxes import Detection
+
+MOST_TOGETHER = 64
+# A larger batch keeps a GPU busy for longer than its kernels take to launch.
+MOST_IN_GRAPH = 4
 
 
 @dataclass(frozen=True)
@@ -41,18 +45,19 @@ class Owlv2:
     def __init__(self, name: str, revision: str, folder: Path, hardware: Hardware) -> None:
         self.name, self.revision = name, revision
         quiet_transformers()
-        self._device = torch.device(hardware.device)
+        self._device, self._text_device = Device(hardware), Device(hardware)
         self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         model = Owlv2ForObjectDetection.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-        self._model: Any = model.eval().to(self._device)
+        self._model: Any = model.eval().requires_grad_(False).to(self._device.torch)
         self._longest_px = 2 * self._model.config.vision_config.image_size
         self._queries = KeptFeatures(self._embed_prompts)
+        self._portions = Portions(name, MOST_TOGETHER)
+        self._graphs = graphs_for(name, self._device, hardware.compile != "off", most=32)
 
     def check_prompts(self, prompts: PromptSet) -> None:
         if prompts.prompts:
             self._queries(prompts)
 
-    @torch.inference_mode()
     def _embed_prompts(self, prompts: PromptSet) -> _Queries:
         """One query a prompt, or (the default) the unit mean of the prompts' embeddings (L2R2, B.1)."""
         texts = list(prompts.prompts)
@@ -61,12 +66,14 @@ class Owlv2:
             if len(self._processor.tokenizer(text)["input_ids"]) > longest:
                 raise ValueError(f"{text[:40]!r} has more than {longest} tokens")
         tokens = self._processor.tokenizer(texts, padding="max_length", max_length=longest, return_tensors="pt")
-        rows = self._model.owlv2.get_text_features(**tokens.to(self._device)).pooler_output
-        rows = rows / rows.norm(dim=-1, keepdim=True)
-        if prompts.mode == "joined" or len(texts) == 1:
-            return _Queries(rows, tuple(texts))
-        mean = rows.mean(dim=0, keepdim=True)
-        return _Queries(mean / mean.norm(dim=-1, keepdim=True), (", ".join(texts),))
+        with self._text_device.running():
+            tokens = tokens.to(self._text_device.torch)
+            rows = functional.normalize(self._model.owlv2.get_text_features(**tokens).pooler_output, dim=-1)
+            if prompts.mode != "joined" and len(texts) > 1:
+                texts = [", ".join(texts)]
+                rows = functional.normalize(rows.mean(dim=0, keepdim=True), dim=-1)
+            self._text_device.finish()
+        return _Queries(rows, tuple(texts))
 
     def preprocess(self, rgb: NDArray[np.uint8], prompts: PromptSet) -> LocatorInput:
         height, width = rgb.shape[:2]
@@ -77,7 +84,6 @@ class Owlv2:
         pixels = self._processor.image_processor(image, return_tensors="np")["pixel_values"][0]
         return LocatorInput(np.asarray(pixels, np.float32), width, height, prompts)
 
-    @torch.inference_mode()
     def locate(self, inputs: Sequence[LocatorInput]) -> list[list[Detection]]:
         found: list[list[Detection]] = [[] for _ in inputs]
         for places, group in runs_of_equals(inputs, lambda entry: (entry.prompts, entry.pixels.shape)):
@@ -86,34 +92,38 @@ class Owlv2:
         return found
 
     def _locate_equals(self, group: Sequence[LocatorInput]) -> list[list[Detection]]:
-        pixels = torch.from_numpy(np.stack([entry.pixels for entry in group])).to(self._device)
+        prompts = group[0].prompts
+        queries = self._queries(prompts) if prompts.prompts else None
+        with self._device.running():
+            rows = self._portions(len(group), lambda part: self._rows(queries, group[part]))
+        names = queries.prompts if queries else (None,)
+        return [_detections(best, entry, names) for best, entry in zip(chain(*rows), group, strict=True)]
+
+    def _rows(self, queries: _Queries | None, group: Sequence[LocatorInput]) -> Floats:
+        inputs = [self._device.send(np.stack([entry.pixels for entry in group]))]
+        if queries is not None:
+            inputs.append(queries.embeddings.expand(len(group), -1, -1))
+        graph = None
+        if len(group) <= MOST_IN_GRAPH:
+            graph = self._graphs.find(tuple(one.shape for one in inputs), self._forward, lambda: inputs)
+        return self._device.fetch((graph or self._forward)(*inputs))
+
+    def _forward(self, pixels: torch.Tensor, queries: torch.Tensor | None = None) -> torch.Tensor:
+        """Of each picture the best boxes (centre and size, as parts of the padded square) and their scores for each of
+        Q queries, or their objectness: `[B, boxes, 4 + Q]`."""
         feature_map, _ = self._model.image_embedder(pixels)
         features = feature_map.flatten(1, 2)  # [B, patches, D]
-        logits, names = self._logits(features, group[0].prompts)
-        boxes = self._model.box_predictor(features, feature_map)  # centre and size, of the padded square
-        return [_detections(*rows, names) for rows in zip(logits, boxes, group, strict=True)]
-
-    def _logits(self, features: torch.Tensor, prompts: PromptSet) -> tuple[torch.Tensor, tuple[str | None, ...]]:
-        """`[B, patches, Q]` and the prompt of each query, or the objectness as the one query that has no prompt."""
-        if not prompts.prompts:
-            return self._model.objectness_predictor(features)[..., None], (None,)
-        queries = self._queries(prompts)
-        logits, _ = self._model.class_predictor(features, queries.embeddings.expand(len(features), -1, -1))
-        return logits, queries.prompts
+        if queries is None:
+            logits = self._model.objectness_predictor(features)[..., None]
+        else:
+            logits, _ = self._model.class_predictor(features, queries)
+        return best_rows(self._model.box_predictor(features, feature_map), logits.float().sigmoid())
 
 
-def _detections(
-    logits: torch.Tensor, boxes: torch.Tensor, entry: LocatorInput, prompts: tuple[str | None, ...]
-) -> list[Detection]:
-    best, query = logits.float().sigmoid().max(dim=-1)
-    kept = best >= LEAST_SCORE
+def _detections(rows: Floats, entry: LocatorInput, prompts: tuple[str | None, ...]) -> list[Detection]:
+    """From `rows [boxes, 4 + Q]`."""
+    centre, size, scores = np.split(rows, (2, 4), axis=1)
     # The picture was padded to a square at its right or lower side: boxes are parts of the longer side.
-    centre, size = boxes[kept].float().split(2, dim=-1)
-    corners = torch.cat([centre - size / 2, centre + size / 2], dim=-1) * max(entry.width, entry.height)
-    return detections_in_picture(
-        corners.cpu().numpy(),
-        best[kept].cpu().numpy(),
-        [prompts[index] for index in query[kept].tolist()],
-        entry.width,
-        entry.height,
-    )
+    corners = np.concatenate([centre - size / 2, centre + size / 2], axis=1) * max(entry.width, entry.height)
+    names = [prompts[query] for query in scores.argmax(axis=1)]
+    return detections_in_picture(corners, scores.max(axis=1), names, entry.width, entry.height)
