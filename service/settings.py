@@ -82,8 +82,8 @@ class Settings(BaseSettings):
         None,
         ge=1,
         le=1024,
-        description="Most pictures (or views, of the encoder) in one model call; by default as many as a GPU is found to "
-        "gain from at the start, and on processors a number for each model.",
+        description="Most pictures (or views, of the encoder) in one model call; by default as many as a GPU is found "
+        "to gain from at the start, and on processors a number for each model.",
     )
     locate_timeout_s: float = Field(
         30.0, gt=0, description="Seconds to wait for the box before the full picture alone answers."

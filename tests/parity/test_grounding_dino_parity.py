@@ -76,6 +76,16 @@ def dino(grounding_dino_folder: Path) -> GroundingDino:
 
 
 @pytest.mark.parametrize("rgb", PICTURES, ids=lambda rgb: f"{rgb.shape[1]}x{rgb.shape[0]}")
+def test_the_network_sees_the_pixels_that_the_processor_gives(
+    rgb: NDArray[np.uint8], dino: GroundingDino, reference: Reference
+) -> None:
+    shown = dino.preprocess(rgb, CAT_DOG).pixels
+    assert shown.dtype == np.uint8
+    theirs = reference.processor.image_processor(Image.fromarray(rgb), return_tensors="pt")["pixel_values"]
+    assert torch.equal(dino.normalized(torch.from_numpy(shown[None])), theirs)
+
+
+@pytest.mark.parametrize("rgb", PICTURES, ids=lambda rgb: f"{rgb.shape[1]}x{rgb.shape[0]}")
 def test_one_prompt_finds_what_the_pipeline_finds(
     rgb: NDArray[np.uint8], dino: GroundingDino, reference: Reference
 ) -> None:

@@ -115,19 +115,32 @@ def test_siglip2_squashes_and_clip_crops(open_clip_folders: dict[str, Path]) -> 
     wide = np.zeros((100, 300, 3), np.uint8)
     wide[:, :60, 0] = 255
     squashed = encoder_of(open_clip_folders["siglip2"]).preprocess(wide)
-    assert squashed.shape == (3, 160, 160)
-    assert squashed[0, :, 5].min() > 0.9  # the left end is there
-    assert squashed[0, :, 60:].max() < -0.9
+    assert squashed.shape == (160, 160, 3)
+    assert squashed[:, 5, 0].min() > 240  # the left end is there
+    assert squashed[:, 60:, 0].max() < 15
     for kind in ("clip", "bioclip"):
         cropped = encoder_of(open_clip_folders[kind]).preprocess(wide)
-        assert cropped.shape == (3, 64, 64)
-        assert np.ptp(cropped[0]) < 1e-6  # only the black middle is left
+        assert cropped.shape == (64, 64, 3)
+        assert not cropped.any()  # only the black middle is left
 
 
 def test_padding_has_the_mean_colour(encoder: OpenClipEncoder) -> None:
     blank = np.empty((40, 10, 3), np.uint8)
     blank[:] = encoder.pad_colour
-    assert np.abs(encoder.preprocess(padded_square(blank, encoder.pad_colour))).max() < 0.5 / 255 / 0.26 + 1e-6
+    shown = encoder.preprocess(padded_square(blank, encoder.pad_colour))
+    assert np.ptp(shown.reshape(-1, 3), axis=0).max() == 0
+    normal = encoder._images.normalized(torch.from_numpy(shown[None].copy()))
+    assert normal.abs().max() < 0.5 / 255 / 0.26 + 1e-6
+
+
+def test_the_network_sees_the_pixels_that_open_clips_transform_gives(folder: Path, encoder: OpenClipEncoder) -> None:
+    _, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    noise = np.random.default_rng(3).integers(0, 256, (77, 190, 3), np.uint8)
+    for rgb in [*pictures(), noise]:
+        shown = encoder.preprocess(rgb)
+        assert shown.dtype == np.uint8
+        theirs = transform(Image.fromarray(rgb))
+        assert torch.equal(encoder._images.normalized(torch.from_numpy(shown[None].copy()))[0], theirs)
 
 
 def test_a_batch_is_what_its_pictures_are_alone(encoder: OpenClipEncoder) -> None:

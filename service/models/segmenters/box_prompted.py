@@ -1,6 +1,7 @@
 """What the segmenters share that take a box as their prompt: the way into the model, and the mask's way back."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.models.device import Device
 from service.models.hardware import Hardware
 from service.models.localizers.detector import runs_of_equals
+from service.models.portions import Portions
 from service.models.ports import SegmenterInput
 from service.recognition.boxes import Box
 
@@ -23,9 +26,9 @@ class BoxPrompted:
 
     def __init__(self, name: str, revision: str, model: Any, processor: Any, hardware: Hardware) -> None:
         self.name, self.revision = name, revision
-        self._device = torch.device(hardware.device)
-        self._most_together = MOST_TOGETHER[hardware.device]
-        self._model: Any = model.eval().to(self._device)
+        self._device = Device(hardware)
+        self._portions = Portions(name, MOST_TOGETHER[hardware.device])
+        self._model: Any = model.eval().requires_grad_(False).to(self._device.torch)
         self._processor: Any = processor
         self._side_px: int = model.config.prompt_encoder_config.image_size
         self._longest_px = 2 * self._side_px
@@ -39,18 +42,17 @@ class BoxPrompted:
         pixels = self._processor.image_processor(image, do_pad=False, return_tensors="np")["pixel_values"][0]
         return SegmenterInput(np.asarray(pixels, np.float32), width, height, box)
 
-    @torch.inference_mode()
     def segment(self, inputs: Sequence[SegmenterInput]) -> list[NDArray[np.bool_]]:
         masks: dict[int, NDArray[np.bool_]] = {}
         for places, group in runs_of_equals(inputs, lambda entry: entry.pixels.shape):
-            for start in range(0, len(group), self._most_together):
-                chosen = slice(start, start + self._most_together)
-                masks |= zip(places[chosen], self._segment_equals(group[chosen]), strict=True)
+            with self._device.running():
+                found = self._portions(len(group), lambda part: self._segment_equals(group[part]))
+            masks |= zip(places, chain(*found), strict=True)
         return [masks[place] for place in range(len(inputs))]
 
     def _segment_equals(self, group: Sequence[SegmenterInput]) -> list[NDArray[np.bool_]]:
-        pixels = torch.from_numpy(np.stack([entry.pixels for entry in group])).to(self._device)
-        boxes = torch.tensor([[_in_model_pixels(entry)] for entry in group], device=self._device)
+        pixels = self._device.send(np.stack([entry.pixels for entry in group]))
+        boxes = self._device.send(np.array([[_in_model_pixels(entry)] for entry in group], np.float32))
         # SAM sees a picture in the upper left of a square. SAM 2 sees it squashed to one: nothing is missing.
         missing = (0, self._side_px - pixels.shape[3], 0, self._side_px - pixels.shape[2])
         square = torch.nn.functional.pad(pixels, missing)
