@@ -42,10 +42,6 @@ class Graphs:
         self._uses: Counter[Hashable] = Counter()
         self._kept: dict[Hashable, Replay | None] = {}
 
-    @property
-    def wanted(self) -> bool:
-        return self._capture is not None
-
     def find(self, key: Hashable, work: Work, inputs: Callable[[], Sequence[torch.Tensor]]) -> Replay | None:
         """The captured `work` for inputs as `inputs()` gives them; None where it is to be run as it is."""
         if self._capture is None:
@@ -102,15 +98,20 @@ class KeptConstants(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._kept: dict[tuple[str, ...], torch.Tensor] = {}
+        self.kept: dict[tuple[str, ...], torch.Tensor] = {}
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if function in (torch.tensor, torch.as_tensor) and isinstance(args[0], (int, float, list, tuple)):
+        if function in (torch.tensor, torch.as_tensor) and _is_plain(args[0]):
             key = (str(function), repr(args), repr(sorted((kwargs or {}).items(), key=str)))
-            if key not in self._kept:
-                self._kept[key] = function(*args, **(kwargs or {}))
-            return self._kept[key]
+            if key not in self.kept:
+                self.kept[key] = function(*args, **(kwargs or {}))
+            return self.kept[key]
         return function(*args, **(kwargs or {}))
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is a number, or lists of numbers."""
+    return all(map(_is_plain, value)) if isinstance(value, (list, tuple)) else isinstance(value, (int, float))
 
 
 def graphs_for(name: str, device: Device, wanted: bool, *, worth: int = 1, most: int = 64) -> Graphs:

@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -47,6 +48,34 @@ def test_every_item_gets_its_own_result_in_batches_of_bounded_size(items: list[i
     batcher.close(WAIT_S)
     assert [item for batch in model.batches for item in batch] == items
     assert all(1 <= len(batch) <= max_batch for batch in model.batches)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.integers(1, 12))
+def test_a_batch_weighs_no_more_than_it_may_unless_one_item_alone_does(items: list[int], max_batch: int) -> None:
+    model = Gate(open_at_first=False)
+    batcher = Batcher("model", model, max_batch=max_batch, max_waiting=100, weigh=lambda item: item)
+    futures = [batcher.submit(item) for item in items]
+    model.open.set()
+    assert results(futures) == [10 * item for item in items]
+    batcher.close(WAIT_S)
+    assert [item for batch in model.batches for item in batch] == items
+    assert all(sum(batch) <= max_batch or len(batch) == 1 for batch in model.batches)
+    for batch, following in pairwise(model.batches[1:]):  # the first may have started before the others came
+        assert sum(batch) + following[0] > max_batch, "what still fits goes along"
+
+
+def test_a_caller_who_left_weighs_nothing() -> None:
+    model = Gate(open_at_first=False)
+    batcher = Batcher("model", model, max_batch=4, max_waiting=100, weigh=lambda item: item)
+    first = batcher.submit(1)
+    model.wait_until_entered()
+    left, *stayed = [batcher.submit(item) for item in (3, 2, 2)]
+    assert left.cancel()
+    model.open.set()
+    assert results([first, *stayed]) == [10, 20, 20]
+    assert model.batches == [[1], [2, 2]]
+    batcher.close(WAIT_S)
 
 
 def test_what_waits_while_a_batch_runs_forms_the_next_one() -> None:

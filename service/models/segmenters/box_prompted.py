@@ -45,12 +45,14 @@ class BoxPrompted:
     def segment(self, inputs: Sequence[SegmenterInput]) -> list[NDArray[np.bool_]]:
         masks: dict[int, NDArray[np.bool_]] = {}
         for places, group in runs_of_equals(inputs, lambda entry: entry.pixels.shape):
-            with self._device.running():
-                found = self._portions(len(group), lambda part: self._segment_equals(group[part]))
-            masks |= zip(places, chain(*found), strict=True)
+            masks |= zip(places, self._segment_equals(group), strict=True)
         return [masks[place] for place in range(len(inputs))]
 
     def _segment_equals(self, group: Sequence[SegmenterInput]) -> list[NDArray[np.bool_]]:
+        with self._device.running():
+            return list(chain(*self._portions(len(group), lambda part: self._segment_together(group[part]))))
+
+    def _segment_together(self, group: Sequence[SegmenterInput]) -> list[NDArray[np.bool_]]:
         pixels = self._device.send(np.stack([entry.pixels for entry in group]))
         boxes = self._device.send(np.array([[_in_model_pixels(entry)] for entry in group], np.float32))
         # SAM sees a picture in the upper left of a square. SAM 2 sees it squashed to one: nothing is missing.
