@@ -9,7 +9,7 @@ from statistics import median
 import numpy as np
 
 from service.errors import ModelFailed
-from service.models.buckets import buckets_up_to
+from service.models.buckets import DETECTIONS_BEFORE_GRAPH, DETECTIONS_IN_GRAPH, buckets_up_to
 from service.models.catalog import Family
 from service.models.hardware import Hardware
 from service.models.ports import Encoder, Localizer, PromptSet, Segmenter
@@ -66,7 +66,7 @@ def on_gpu(localizer: Localizer, segmenter: Segmenter | None, encoder: Encoder, 
         room = GpuRoom()
         found[stage] = asked or largest_useful(run, MOST_ON_GPU[stage], room.for_twice)
         for size in buckets_up_to(found[stage]):
-            run(size)
+            _prepare(run, size)
         log.info("batch size", extra={"stage": stage, "most": found[stage]})
     return BatchSizes(**found)
 
@@ -110,13 +110,19 @@ def largest_useful(
 
 
 def _seconds(run: Run, size: int, clock: Callable[[], float]) -> float:
-    run(size)  # the first one prepares
+    _prepare(run, size)
     times = []
     for _ in range(TIMED_RUNS):
         start = clock()
         run(size)
         times.append(clock() - start)
     return median(times)
+
+
+def _prepare(run: Run, size: int) -> None:
+    """As often as it takes until the graph is captured that further calls use."""
+    for _ in range(DETECTIONS_BEFORE_GRAPH if size <= DETECTIONS_IN_GRAPH else 1):
+        run(size)
 
 
 class GpuRoom:

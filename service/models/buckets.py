@@ -1,4 +1,10 @@
-"""Batch sizes that a graph is captured for: a batch between two of them runs as the larger one."""
+"""Batch sizes that a graph is captured for: an encoder's batch between two of them runs as the larger one."""
+
+# A detector's batch has its own size, since a larger one would cost more than a launch saves. It has a graph for each
+# size of batch, picture and text that came so often; a larger batch keeps a GPU busy for longer than its launch takes.
+DETECTIONS_IN_GRAPH = 4
+DETECTIONS_BEFORE_GRAPH = 3
+MOST_DETECTION_GRAPHS = 32
 
 
 def bucket_of(count: int) -> int:

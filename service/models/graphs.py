@@ -11,7 +11,9 @@ from typing import Any, Protocol
 import torch
 from torch.overrides import TorchFunctionMode
 
+from service.models.buckets import DETECTIONS_BEFORE_GRAPH, DETECTIONS_IN_GRAPH, MOST_DETECTION_GRAPHS
 from service.models.device import Device
+from service.models.hardware import Hardware
 
 Work = Callable[..., torch.Tensor]
 WARM_UPS = 2  # libraries choose their kernels and allocate their workspaces in the first runs, which no graph may hold
@@ -114,7 +116,21 @@ def _is_plain(value: object) -> bool:
     return all(map(_is_plain, value)) if isinstance(value, (list, tuple)) else isinstance(value, (int, float))
 
 
-def graphs_for(name: str, device: Device, wanted: bool, *, worth: int = 1, most: int = 64) -> Graphs:
-    """None of them but on a GPU, and where they are wanted."""
-    capture = CudaCapture() if wanted and device.torch.type == "cuda" else None
-    return Graphs(name, capture, worth=worth, most=most)
+def graphs_for_encoder(name: str, device: Device, hardware: Hardware) -> Graphs:
+    """One for each bucket; none of them but on a GPU, and where they are wanted."""
+    return Graphs(name, _capture_on(device, hardware))
+
+
+def graphs_for_detector(name: str, device: Device, hardware: Hardware) -> Graphs:
+    return Graphs(name, _capture_on(device, hardware), worth=DETECTIONS_BEFORE_GRAPH, most=MOST_DETECTION_GRAPHS)
+
+
+def _capture_on(device: Device, hardware: Hardware) -> Capture | None:
+    return CudaCapture() if device.torch.type == "cuda" and hardware.compile != "off" else None
+
+
+def run_in_graph(graphs: Graphs, work: Work, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    """`work(*inputs)`, replayed if a small batch of such shapes has come often enough."""
+    small = len(inputs[0]) <= DETECTIONS_IN_GRAPH
+    graph = graphs.find(tuple(tensor.shape for tensor in inputs), work, lambda: inputs) if small else None
+    return work(*inputs) if graph is None else graph(*inputs)

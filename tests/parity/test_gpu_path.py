@@ -1,4 +1,4 @@
-"""What the models do on a GPU, as far as it can be shown without one: fixed sizes, graphs, no waiting, little memory."""
+"""What the models do on a GPU, as far as that shows without one: fixed sizes, graphs, no waiting, little memory."""
 
 from collections import Counter
 from collections.abc import Callable

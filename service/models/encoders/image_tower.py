@@ -9,7 +9,7 @@ from torch import nn
 
 from service.models.buckets import bucket_of
 from service.models.device import Device
-from service.models.graphs import Graphs, graphs_for
+from service.models.graphs import Graphs, graphs_for_encoder
 from service.models.hardware import Hardware
 from service.models.portions import Portions
 from service.models.ports import Bytes, Floats
@@ -29,7 +29,7 @@ class ImageTower:
         self._model, self._device = model, Device(hardware)
         self._dtype = torch.bfloat16 if hardware.bfloat16 else torch.float32
         self._portions = Portions(name, MOST_TOGETHER)
-        self._graphs: Graphs = graphs_for(name, self._device, hardware.compile != "off")
+        self._graphs: Graphs = graphs_for_encoder(name, self._device, hardware)
         with self._device.running():
             # Numbers on the device: by one of the host's, a GPU multiplies with the rounded reciprocal.
             self._levels, self._mean, self._std = (

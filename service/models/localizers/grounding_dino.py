@@ -12,7 +12,7 @@ from PIL import Image
 from transformers import AutoProcessor, GroundingDinoForObjectDetection
 
 from service.models.device import Device
-from service.models.graphs import graphs_for
+from service.models.graphs import graphs_for_detector, run_in_graph
 from service.models.hardware import Hardware
 from service.models.localizers.deformable import DeformableAttention
 from service.models.localizers.detector import (
@@ -31,9 +31,6 @@ from service.recognition.boxes import Detection
 # A thinner strip than this leaves the model fewer places than it has queries, or a side of no pixels; it is stretched.
 STRIP_PX = (1344, 42)
 MOST_TOGETHER = 64
-# A larger batch keeps a GPU busy for longer than its kernels take to launch.
-MOST_IN_GRAPH = 4
-GRAPHS = {"worth": 3, "most": 32}  # one for each usual size of pictures, batch and number of tokens
 
 
 class GroundingDino:
@@ -52,7 +49,7 @@ class GroundingDino:
         embedder = TextEmbedder(self._model.model, self._processor.tokenizer, hardware)
         self._text_backbone, self._texts = embedder.kept, KeptFeatures(embedder)
         self._portions = Portions(name, MOST_TOGETHER)
-        self._graphs = graphs_for(name, self._device, hardware.compile != "off", **GRAPHS)
+        self._graphs = graphs_for_detector(name, self._device, hardware)
         images = self._processor.image_processor
         self._mean, self._std = (
             (torch.tensor(values) * (1.0 / images.rescale_factor)).view(-1, 1, 1).to(self._device.torch)
@@ -93,10 +90,7 @@ class GroundingDino:
         count = len(group)
         pixels = self._device.send(np.stack([entry.pixels for entry in group]))
         inputs = (pixels, text.input_ids.expand(count, -1), text.features.expand(count, -1, -1))
-        graph = None
-        if count <= MOST_IN_GRAPH:
-            graph = self._graphs.find((pixels.shape, text.input_ids.shape), self._forward, lambda: inputs)
-        return self._device.fetch((graph or self._forward)(*inputs))
+        return self._device.fetch(run_in_graph(self._graphs, self._forward, inputs))
 
     def _forward(self, pixels: torch.Tensor, input_ids: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Of each picture the best queries' boxes (centre and size), and their scores for each of T tokens:

@@ -18,7 +18,7 @@ from torch.nn import functional
 from transformers import AutoProcessor, Owlv2ForObjectDetection
 
 from service.models.device import Device
-from service.models.graphs import graphs_for
+from service.models.graphs import graphs_for_detector, run_in_graph
 from service.models.hardware import Hardware
 from service.models.localizers.detector import KeptFeatures, best_rows, detections_in_picture, runs_of_equals
 from service.models.portions import Portions
@@ -27,8 +27,6 @@ from service.models.quiet import quiet_transformers
 from service.recognition.boxes import Detection
 
 MOST_TOGETHER = 64
-# A larger batch keeps a GPU busy for longer than its kernels take to launch.
-MOST_IN_GRAPH = 4
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Owlv2:
         self._longest_px = 2 * self._model.config.vision_config.image_size
         self._queries = KeptFeatures(self._embed_prompts)
         self._portions = Portions(name, MOST_TOGETHER)
-        self._graphs = graphs_for(name, self._device, hardware.compile != "off", most=32)
+        self._graphs = graphs_for_detector(name, self._device, hardware)
 
     def check_prompts(self, prompts: PromptSet) -> None:
         if prompts.prompts:
@@ -103,10 +101,7 @@ class Owlv2:
         inputs = [self._device.send(np.stack([entry.pixels for entry in group]))]
         if queries is not None:
             inputs.append(queries.embeddings.expand(len(group), -1, -1))
-        graph = None
-        if len(group) <= MOST_IN_GRAPH:
-            graph = self._graphs.find(tuple(one.shape for one in inputs), self._forward, lambda: inputs)
-        return self._device.fetch((graph or self._forward)(*inputs))
+        return self._device.fetch(run_in_graph(self._graphs, self._forward, inputs))
 
     def _forward(self, pixels: torch.Tensor, queries: torch.Tensor | None = None) -> torch.Tensor:
         """Of each picture the best boxes (centre and size, as parts of the padded square) and their scores for each of
