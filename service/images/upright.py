@@ -5,11 +5,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.images.colour import converter
-from service.images.depth import ROWS_PIXELS, bands
+from service.images.depth import bands
 
 SHORTEST_SIDE = 1024
 MOST_PIXELS = 16_000_000  # of a strip, whose shortest side would be kept at any length
 MOST_REDUCED = 8  # what a JPEG's blocks allow
+DIRECT_PIXELS = 4_000_000  # up to these, speed is worth more than the copies' memory
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def reduction(width: int, height: int, working_pixels: int) -> int:
@@ -29,8 +39,8 @@ def upright(image: Image.Image, turn: int, by: int) -> NDArray[np.uint8]:
     Each pixel of the result is the mean of a square; at the far edges of what is left of one.
     """
     convert = converter(image)
-    if convert is None and turn == 1 and by == 1 and image.width * image.height <= ROWS_PIXELS:
-        return np.asarray(image)
+    if convert is None and by == 1 and image.width * image.height <= DIRECT_PIXELS:
+        return np.asarray(image.transpose(TURNS[turn]) if turn in TURNS else image)
     size = (-(-image.height // by), -(-image.width // by))
     rgb = np.empty((*(size[::-1] if turn >= 5 else size), 3), np.uint8)
     # The view of the result that has the stored picture's axes

@@ -11,10 +11,9 @@ from image_files import FILES, IMAGE, exif, saved, stored
 from PIL import Image, ImageCms
 
 from service.images import ImageLimits, decode
-from service.images.depth import bands
 from service.images.formats import open_image
 from service.images.memory import LARGE_BYTES, decoding_bytes, one_large_at_a_time
-from service.images.upright import MOST_PIXELS, SHORTEST_SIDE, reduction, upright
+from service.images.upright import DIRECT_PIXELS, MOST_PIXELS, SHORTEST_SIDE, reduction, upright
 
 SMALL = ImageLimits(working_pixels=1)
 
@@ -89,11 +88,19 @@ def test_a_long_strip_does_not_stay_whole() -> None:
     assert reduction(1000, 100_000, 100_000_000) == 1
 
 
-def test_the_array_straight_from_the_decoder_is_the_one_copied_strip_by_strip() -> None:
-    image = Image.fromarray(photo(1500, 900))  # more than one strip
-    parts = np.concatenate([upright(rows, 1, 1) for _, rows in bands(image)])
-    assert np.array_equal(upright(image, 1, 1), parts)
-    assert np.array_equal(parts, photo(1500, 900))
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_the_array_straight_from_the_decoder_is_the_one_copied_strip_by_strip(turn: int) -> None:
+    rgb = photo(53, 31)
+    image = Image.fromarray(stored(rgb, turn))
+    grey_in_colour = Image.fromarray(stored(np.repeat(rgb[..., :1], 3, axis=2), turn))
+    assert np.array_equal(upright(image, turn, 1), rgb)
+    assert np.array_equal(upright(grey_in_colour, turn, 1), upright(grey_in_colour.convert("L"), turn, 1))
+
+
+def test_many_strips_make_up_the_whole_picture() -> None:
+    rgb = photo(2500, 1700)
+    assert rgb.shape[0] * rgb.shape[1] > DIRECT_PIXELS
+    assert np.array_equal(upright(Image.fromarray(rgb), 1, 1), rgb)
 
 
 def test_a_profile_kept_from_an_earlier_picture_gives_the_same_colours() -> None:
