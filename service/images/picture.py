@@ -13,7 +13,7 @@ class ImageLimits:
     max_bytes: of the file. max_pixels: of a frame, by its header; also of all frames searched in an animation
     (beyond 178,956,970, Pillow refuses GIF, WebP and TIFF by itself).
     working_pixels: pictures with more are reduced to 1/2, 1/4 or 1/8, JPEGs while they are decoded; the shortest side
-    keeps 1024 pixels as long as the picture keeps no more than 16 million.
+    keeps 1024 pixels as long as the picture keeps no more than 8 million.
     max_frames: how many frames of an animation are searched for one that is not blank.
     """
 

@@ -8,7 +8,7 @@ from service.images.colour import converter
 from service.images.depth import bands
 
 SHORTEST_SIDE = 1024
-MOST_PIXELS = 16_000_000  # of a strip, whose shortest side would be kept at any length
+MOST_PIXELS = 8_000_000  # of a strip, whose shortest side would be kept at any length
 MOST_REDUCED = 8  # what a JPEG's blocks allow
 DIRECT_PIXELS = 4_000_000  # up to these, speed is worth more than the copies' memory
 TURNS = {

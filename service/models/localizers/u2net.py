@@ -15,7 +15,6 @@ from service.recognition.boxes import Detection, mask_extent
 SIDE_PX = 320
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
-REDUCING_GAP = 3.0  # sides of 1920 pixels or more are first averaged to no less than three times the network's
 MASK_LEVEL = 0.5  # of the mask stretched to [0, 1]
 LEAST_PIECE = 0.1  # of the mask's area
 INSIDE_LEVEL = 127  # of the stretched mask in whole levels; higher ones are inside
@@ -37,8 +36,7 @@ class U2NetP:
 
 def preprocessed(rgb: NDArray[np.uint8]) -> Floats:
     """`rgb [H, W, 3]` squashed to the network's input `[3, 320, 320]`."""
-    image = Image.fromarray(rgb)
-    small = np.asarray(image.resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP))
+    small = np.asarray(Image.fromarray(rgb).resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS))
     # There are only 256 shades: each is normalized once, and looked up
     shades = np.arange(256, dtype=np.float32)[:, None] / max(float(small.max()), 1.0)
     table = np.ascontiguousarray(((shades - IMAGENET_MEAN) / IMAGENET_STD).T)
