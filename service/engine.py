@@ -96,7 +96,11 @@ def load_engine(settings: Settings, progress: Progress | None = None) -> Engine:
 
 def _limits(settings: Settings, hardware: Hardware, sizes: BatchSizes) -> Limits:
     return Limits(
-        image=ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels),
+        image=ImageLimits(
+            max_bytes=settings.max_image_bytes,
+            max_pixels=settings.max_image_pixels,
+            working_pixels=settings.working_pixels,
+        ),
         branches=profile_of(settings).branches,
         box_threshold=settings.box_threshold,
         box_margin=settings.box_margin,

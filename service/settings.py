@@ -57,6 +57,11 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(32 * 2**20, ge=1024, description="Largest request body in bytes.")
     max_image_bytes: int = Field(20 * 2**20, ge=1024, description="Largest encoded picture in bytes.")
     max_image_pixels: int = Field(100_000_000, ge=1, description="Most pixels a picture may have.")
+    working_pixels: int = Field(
+        4_000_000,
+        ge=1_000_000,
+        description="Larger pictures are reduced to 1/2, 1/4 or 1/8 when decoded, to a shortest side of 1024 or more.",
+    )
     max_batch_images: int = Field(32, ge=1, le=256, description="Most pictures in one `/classify/batch` request.")
     max_classes: int = Field(100_000, ge=1, description="Most classes in one dataset.")
     max_top_k: int = Field(1000, ge=1, description="Largest `top_k` a caller may ask for.")

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.errors import FieldProblem, InvalidFields
-from service.images import decode
+from service.images import FINE_LIMITS, decode
 from service.recognition.answers import Branch, Recognition, Score, Verdict
 from service.recognition.boxes import Detection
 
@@ -104,7 +104,7 @@ def save_overlay(image: bytes, answer: Recognition, target: Path) -> None:
 
     Where several objects were asked for, each has its own.
     """
-    picture = decode(image)
+    picture = decode(image, FINE_LIMITS)
     canvas = Image.fromarray(picture.rgb)
     draw = ImageDraw.Draw(canvas)
     size_px = max(12, canvas.width // 32)

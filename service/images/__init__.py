@@ -2,6 +2,6 @@
 
 from service.images.decode import decode
 from service.images.formats import FORMATS
-from service.images.picture import DEFAULT_LIMITS, ImageLimits, Picture
+from service.images.picture import DEFAULT_LIMITS, FINE_LIMITS, ImageLimits, Picture
 
-__all__ = ["DEFAULT_LIMITS", "FORMATS", "ImageLimits", "Picture", "decode"]
+__all__ = ["DEFAULT_LIMITS", "FINE_LIMITS", "FORMATS", "ImageLimits", "Picture", "decode"]

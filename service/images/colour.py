@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,14 @@ ICC_SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 OPAQUE = {"P": "RGB", "YCbCr": "RGB", "RGBX": "RGB", "1": "L"}
 ALPHA = {"La": "LA", "PA": "RGBA", "RGBa": "RGBA"}  # lower case a: colours multiplied by alpha
 KEYED = {"1": "LA", "L": "LA", "P": "RGBA", "RGB": "RGBA"}
+KEPT_PROFILE_BYTES = 2**16
 SAME_LEVELS = 2  # a profile that moves no colour by more is taken for sRGB itself
 
 Convert = Callable[[Image.Image], Image.Image]
 
 
-def converter(image: Image.Image) -> Convert:
-    """A function that turns a loaded `image`, or rows cropped from it, into mode RGB in sRGB.
+def converter(image: Image.Image) -> Convert | None:
+    """A function that turns rows cropped from a loaded `image` into mode RGB in sRGB; None if they are that already.
 
     Transparency is flattened on mid-grey, so that no colour hidden under it shows. The embedded ICC profile is used
     if it is sound, fits the pixels and differs from sRGB. CMYK without one is (1 - ink) * (1 - black).
@@ -31,6 +33,8 @@ def converter(image: Image.Image) -> Convert:
         plain, mode = _plain(image)
     colour_mode = {"LA": "L", "RGBA": "RGB"}.get(mode, mode)
     to_srgb = _to_srgb(image.info.get("icc_profile"), colour_mode)
+    if image.mode == mode == "RGB" and to_srgb is None:
+        return None
 
     def convert(rows: Image.Image) -> Image.Image:
         rows = plain(rows)
@@ -89,11 +93,17 @@ BIT_DEPTH = "png_bit_depth"  # put beside the pixels by the opener, since Pillow
 
 def _to_srgb(profile: object, mode: str) -> Convert | None:
     """The conversion that the picture's profile demands (mode LAB is its own profile); None if it changes nothing."""
+    if mode == "LAB":
+        return _kept(b"", mode)
+    if not isinstance(profile, bytes):
+        return None
+    return _kept(profile, mode) if len(profile) <= KEPT_PROFILE_BYTES else _conversion(profile, mode)
+
+
+def _conversion(profile: bytes, mode: str) -> Convert | None:
     try:
         if mode == "LAB":
             return _transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), mode).apply
-        if not isinstance(profile, bytes):
-            return None
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if ICC_SPACES.get(source.profile.xcolor_space.strip()) != mode:
             return None
@@ -107,6 +117,10 @@ def _to_srgb(profile: object, mode: str) -> Convert | None:
     if np.abs(np.asarray(after).astype(np.int16) - np.asarray(before)).max() <= SAME_LEVELS:
         return None
     return transform.apply if mode == "RGB" else _by_table(np.asarray(after))
+
+
+# Building a conversion takes longer than decoding a small picture, and few profiles are in use
+_kept = lru_cache(maxsize=8)(_conversion)
 
 
 def _transform(source: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from service.errors import ImageTooLarge, ImageTruncated, ImageUnreadable
-from service.images.colour import BIT_DEPTH, converter
-from service.images.depth import bands
+from service.images.colour import BIT_DEPTH
 from service.images.evidence import check_png, cut_short
 from service.images.exif import orientation
 from service.images.formats import open_image, sniff
+from service.images.memory import decoding_bytes, one_large_at_a_time
 from service.images.picture import DEFAULT_LIMITS, ImageLimits, Picture
+from service.images.upright import reduction, upright
 
-SHORTEST_SIDE = 1024
 MAX_SCANS = 200  # each pass of a progressive JPEG costs a walk over all of its pixels
 # What the readers raise on damaged files
 FAILURES = (
@@ -70,15 +70,18 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Picture:
 def _decode(name: str, data: bytes, limits: ImageLimits) -> _Shown:
     if name == "png":
         check_png(data)
-    if name == "jpeg" and (scans := data.count(b"\xff\xda")) > MAX_SCANS:
+    scans = data.count(b"\xff\xda") if name == "jpeg" else 0
+    if scans > MAX_SCANS:
         raise ImageTooLarge(f"The JPEG image has {scans} scans; at most {MAX_SCANS} are allowed.")
     with open_image(name, data) as image:
         _check_pixels(image, limits)
         if name == "png":
             image.info[BIT_DEPTH] = data[24]
-        if name != "heif" and name != "tiff" and getattr(image, "is_animated", False):
-            return _first_not_blank(image, limits)
-        return _show(image, limits)
+        by = reduction(*image.size, limits.working_pixels)
+        with one_large_at_a_time(decoding_bytes(image, by, scans)):
+            if name != "heif" and name != "tiff" and getattr(image, "is_animated", False):
+                return _first_not_blank(image, limits)
+            return _show(image, limits)
 
 
 def _first_not_blank(image: ImageFile.ImageFile, limits: ImageLimits) -> _Shown:
@@ -114,40 +117,15 @@ def _show(image: ImageFile.ImageFile, limits: ImageLimits) -> _Shown:
     """Load the current frame and lay it out upright."""
     _check_pixels(image, limits)
     full = image.size
-    reduced = image.format == "JPEG" and _reduce(image, limits.working_pixels)
+    by = reduction(*full, limits.working_pixels)
+    # At a part of its size a JPEG is decoded without most of the work
+    drafted = by > 1 and image.format == "JPEG" and image.draft(None, (full[0] // by, full[1] // by)) is not None
     image.load()
-    _check_pixels(image, limits)  # a HEIF's header may have said less than it holds
-    width, height = full if reduced else image.size
+    if not drafted:
+        _check_pixels(image, limits)  # a HEIF's header may have said less than it holds
+        full = image.size
+        by = reduction(*full, limits.working_pixels)
     # Pillow has turned TIFF pictures itself, libheif has turned HEIF ones
     turn = 1 if image.format in ("TIFF", "HEIF") else orientation(image.info)
-    rgb = _upright(image, turn)
-    return _Shown(rgb, height, width) if turn >= 5 else _Shown(rgb, width, height)
-
-
-def _reduce(image: Image.Image, working_pixels: int) -> bool:
-    """Have a huge JPEG decoded at 1/2, 1/4 or 1/8, which skips most of the work; tells whether it will be."""
-    width, height = image.size
-    by = 1
-    while by < 8 and width * height > working_pixels * by**2 and min(width, height) >= SHORTEST_SIDE * by * 2:
-        by *= 2
-    if by > 1:
-        image.draft(None, (width // by, height // by))
-    return by > 1
-
-
-def _upright(image: Image.Image, turn: int) -> NDArray[np.uint8]:
-    """The picture as read-only sRGB [H, W, 3], turned by its EXIF orientation.
-
-    Converted strip by strip, straight into place: only the decoded picture and the result are ever whole in memory.
-    """
-    size = image.size if turn >= 5 else image.size[::-1]
-    rgb = np.empty((*size, 3), np.uint8)
-    # The view of the result that has the stored picture's axes
-    stored = rgb[:, ::-1] if turn in (2, 3, 6, 7) else rgb
-    stored = stored[::-1] if turn in (3, 4, 7, 8) else stored
-    stored = stored.swapaxes(0, 1) if turn >= 5 else stored
-    convert = converter(image)
-    for top, rows in bands(image):
-        stored[top : top + rows.height] = np.asarray(convert(rows))
-    rgb.setflags(write=False)
-    return rgb
+    rgb = upright(image, turn, 1 if drafted else by)
+    return _Shown(rgb, *(full[::-1] if turn >= 5 else full))

@@ -25,9 +25,10 @@ def is_deep(mode: str) -> bool:
     return mode in ("I", "F") or mode.startswith("I;")
 
 
-def bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """The picture in strips of whole rows, about a megapixel each, with the first row's number."""
-    rows = max(1, ROWS_PIXELS // image.width)
+def bands(image: Image.Image, multiple: int = 1) -> Iterator[tuple[int, Image.Image]]:
+    """The picture in strips of whole rows, about a megapixel each, with the first row's number; each strip but the last
+    has a `multiple` of rows."""
+    rows = max(1, ROWS_PIXELS // image.width // multiple) * multiple
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 

@@ -12,13 +12,14 @@ class ImageLimits:
 
     max_bytes: of the file. max_pixels: of a frame, by its header; also of all frames searched in an animation
     (beyond 178,956,970, Pillow refuses GIF, WebP and TIFF by itself).
-    working_pixels: JPEGs with more are decoded at 1/2, 1/4 or 1/8, never below a shortest side of 1024 pixels.
+    working_pixels: pictures with more are reduced to 1/2, 1/4 or 1/8, JPEGs while they are decoded; the shortest side
+    keeps 1024 pixels as long as the picture keeps no more than 8 million.
     max_frames: how many frames of an animation are searched for one that is not blank.
     """
 
     max_bytes: int = 20 * 2**20
     max_pixels: int = 100_000_000
-    working_pixels: int = 16_000_000
+    working_pixels: int = 4_000_000
     max_frames: int = 32
 
     def __post_init__(self) -> None:
@@ -29,13 +30,14 @@ class ImageLimits:
 
 
 DEFAULT_LIMITS = ImageLimits()
+FINE_LIMITS = ImageLimits(working_pixels=16_000_000)  # for pictures that are to be seen or edited
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A decoded image: `rgb` uint8 [H, W, 3] in sRGB, upright and read-only.
 
-    width, height: of the upright original in pixels, never less than W and H (a huge JPEG is decoded reduced).
+    width, height: of the upright original in pixels, never less than W and H (a large picture is reduced).
     format: a key of FORMATS. Raises ValueError if the parts contradict each other.
     """
 

@@ -1,12 +1,15 @@
 """Which device, number format and how many threads the models get."""
 
+import math
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from threadpoolctl import threadpool_limits
 
 from service.errors import SettingsError
+from service.models.cgroups import cpu_quota
 
 Compile = Literal["auto", "off", "on"]
 
@@ -41,11 +44,15 @@ def choose_hardware(device: str, dtype: str, threads: int | None, compiling: Com
     return Hardware("cuda" if on_gpu else "cpu", bfloat16, threads or usable_processors(), compiling)
 
 
-def usable_processors() -> int:
-    """Processors that this process may run on, which can be fewer than the machine has; at least one."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
+def usable_processors(root: Path = Path("/")) -> int:
+    """Processors that this process may run on, by its affinity and its container's quota; at least one.
+
+    A quota's fraction is not used: a thread too many makes the whole process stand still at the end of every period,
+    while what is left over serves the threads that only wait and hand on. root: see `cpu_quota`.
+    """
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota(root)
+    return max(1, usable if quota is None else min(usable, math.floor(quota)))
 
 
 def one_blas_thread() -> None:

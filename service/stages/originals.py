@@ -1,4 +1,4 @@
-"""Boxes in pixels of the picture as it was sent; a huge JPEG is decoded reduced."""
+"""Boxes in pixels of the picture as it was sent; a large one is reduced when it is decoded."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A huge JPEG is decoded reduced; its boxes are told in pixels of the original."""
+"""A large picture is reduced when it is decoded; its boxes are told in pixels of the original."""
 
 import io
 
@@ -57,5 +57,7 @@ async def test_the_boxes_of_candidates_are_scaled(start: Start, huge: bytes) -> 
 
 
 async def test_a_picture_of_ordinary_size_keeps_its_boxes(start: Start, huge: bytes) -> None:
-    answer = await start(FakeLocalizer(always(FIRST))).recognize(huge, dataset_of(), Options())
+    answer = await start(FakeLocalizer(always(FIRST)), image=ImageLimits(working_pixels=WIDTH * HEIGHT)).recognize(
+        huge, dataset_of(), Options()
+    )
     assert answer.detections == (FIRST,)

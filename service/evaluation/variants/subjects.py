@@ -8,12 +8,12 @@ from service.errors import BadRequest
 from service.evaluation.variants.files import digest_of, read
 from service.evaluation.variants.kinds import NEEDS, Need
 from service.evaluation.variants.names import Named
-from service.images import ImageLimits, Picture, decode
+from service.images import FINE_LIMITS, Picture, decode
 from service.recognition.boxes import Box
 from service.recognition.views import Mask, Scene
 
 MASKS = "masks"
-_LIMITS = ImageLimits(max_bytes=2**30)  # the user's own files
+_LIMITS = replace(FINE_LIMITS, max_bytes=2**30)  # the user's own files
 
 
 @dataclass(frozen=True)
