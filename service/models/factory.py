@@ -12,7 +12,7 @@ from service.models.weights import WeightsStore
 def _u2net(name: str, revision: str, folder: Path, hardware: Hardware) -> Localizer:
     from service.models.localizers.u2net import U2Net
 
-    return U2Net(name, revision, folder / "u2netp.onnx", hardware.threads)
+    return U2Net(name, revision, folder / "u2netp.onnx", hardware)
 
 
 def _grounding_dino(name: str, revision: str, folder: Path, hardware: Hardware) -> Localizer:
@@ -36,7 +36,7 @@ def _none(_name: str, _revision: str, _folder: Path, _hardware: Hardware) -> Loc
 def _u2net_mask(name: str, revision: str, folder: Path, hardware: Hardware) -> Segmenter:
     from service.models.segmenters.u2net import U2NetSegmenter
 
-    return U2NetSegmenter(name, revision, folder / "u2netp.onnx", hardware.threads)
+    return U2NetSegmenter(name, revision, folder / "u2netp.onnx", hardware)
 
 
 def _sam(name: str, revision: str, folder: Path, hardware: Hardware) -> Segmenter:
@@ -54,7 +54,7 @@ def _sam2(name: str, revision: str, folder: Path, hardware: Hardware) -> Segment
 def _embedded(name: str, revision: str, folder: Path, hardware: Hardware) -> Encoder:
     from service.models.encoders.embedded import EmbeddedEncoder
 
-    return EmbeddedEncoder(name, revision, folder, hardware.threads)
+    return EmbeddedEncoder(name, revision, folder, hardware)
 
 
 def _open_clip(name: str, revision: str, folder: Path, hardware: Hardware) -> Encoder:

@@ -31,7 +31,7 @@ ONLY_IN = {
     "torch": ("service.models",),
     "transformers": ("service.models",),
     "open_clip": ("service.models",),
-    "onnxruntime": ("service.models",),
+    "openvino": ("service.models.processors",),
     "typer": ("service.cli",),
 }
 

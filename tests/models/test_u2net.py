@@ -54,7 +54,7 @@ def weights(models_cache: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def segmenter(weights: Path) -> U2NetSegmenter:
-    return U2NetSegmenter("u2netp-mask", "r1", weights, 2)
+    return U2NetSegmenter("u2netp-mask", "r1", weights, Hardware("cpu", False, 2))
 
 
 @pytest.mark.parametrize("loose", [0.0, 0.2])
@@ -122,7 +122,7 @@ def test_levels_around_the_middle_are_told_apart() -> None:
 
 def test_the_localizers_mask_is_the_one_of_its_box(weights: Path) -> None:
     rgb, (disc,) = discs((150, 140))
-    localizer = U2Net("u2netp", "r1", weights, 2)
+    localizer = U2Net("u2netp", "r1", weights, Hardware("cpu", False, 2))
     ((detection,),) = localizer.locate([localizer.preprocess(rgb, PromptSet())])
     assert detection.mask is not None
     assert detection.mask.dtype == np.uint8
@@ -152,7 +152,7 @@ def test_the_factory_loads_the_row(models_cache: Path, tmp_path: Path) -> None:
 
 def test_an_object_in_two_pieces_is_listed_as_a_group_and_piece_by_piece(weights: Path) -> None:
     rgb, masks = discs((110, 180), (370, 180))
-    localizer = U2Net("u2netp", "r1", weights, 2)
+    localizer = U2Net("u2netp", "r1", weights, Hardware("cpu", False, 2))
     [[whole, *pieces]] = localizer.locate([localizer.preprocess(rgb, PromptSet())])
     assert whole.is_group
     assert not any(piece.is_group for piece in pieces)

@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service.models.encoders.clip_onnx import DIMENSIONS, ClipImageTower
+from service.models.encoders.clip_graph import DIMENSIONS
+from service.models.encoders.clip_tower import ClipImageTower
 from service.models.encoders.minilm import MiniLm
+from service.models.hardware import Hardware
 from service.models.ports import Bytes, Floats
 from service.models.projector.apply import TextProjector
 from service.models.weights.digest import sha256_of
 from service.recognition.views import Rgb
 
+GRAPH = "rows"  # how activations are rounded; an embedding depends on it
 PROJECTOR_FILE = Path(__file__).parents[1] / "projector" / "text_projector.safetensors"
 # The projector was fitted on bare names, so the frame that CLIP's own text tower likes is taken off again.
 _FRAME = re.compile(
@@ -30,12 +33,12 @@ class EmbeddedEncoder:
     dimensions = DIMENSIONS
     pad_colour: Rgb = (123, 117, 104)  # CLIP's mean
 
-    def __init__(self, name: str, revision: str, folder: Path, threads: int) -> None:
-        self._images = ClipImageTower(folder / "clip_encoder.int8.onnx", threads)
+    def __init__(self, name: str, revision: str, folder: Path, hardware: Hardware) -> None:
+        self._images = ClipImageTower(folder / "clip_encoder.int8.onnx", hardware)
         self._texts = MiniLm(folder / "minilm")
         self._projector = TextProjector.load(PROJECTOR_FILE)
         self.name = name
-        self.revision = f"{revision}-{sha256_of(PROJECTOR_FILE)[:12]}"
+        self.revision = f"{revision}-{sha256_of(PROJECTOR_FILE)[:12]}-{GRAPH}"
         self.logit_scale = self._projector.logit_scale
 
     def preprocess(self, rgb: NDArray[np.uint8]) -> Bytes:

@@ -1,4 +1,4 @@
-"""U²-Net-p: a class-agnostic mask of the salient object (Qin et al. 2020), in onnxruntime."""
+"""U²-Net-p: a class-agnostic mask of the salient object (Qin et al. 2020), on processors."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import label
 
-from service.models.onnx import cpu_session
+from service.models.hardware import Hardware
 from service.models.ports import Floats, LocatorInput, PromptSet
+from service.models.processors import Network, core, openvino
 from service.recognition.boxes import Detection, mask_extent
 
 SIDE_PX = 320
@@ -23,15 +24,19 @@ INSIDE_LEVEL = 127  # of the stretched mask in whole levels; higher ones are ins
 class U2NetP:
     """The network as the localizer and the segmenter use it."""
 
-    def __init__(self, weights: Path, threads: int) -> None:
-        self._session = cpu_session(weights, threads)
-        self._input = self._session.get_inputs()[0].name
-        self._mask_output = self._session.get_outputs()[0].name
+    def __init__(self, weights: Path, hardware: Hardware) -> None:
+        self._network = Network(mask_graph(weights), hardware)
 
-    def __call__(self, pixels: Floats) -> Floats:
-        """The mask `[320, 320]` of `pixels [3, 320, 320]`; the published graph takes one picture a call."""
-        mask: Floats = self._session.run([self._mask_output], {self._input: pixels[None]})[0][0, 0]
-        return mask
+    def __call__(self, pictures: Sequence[Floats]) -> list[Floats]:
+        """The masks `[320, 320]` of pictures `[3, 320, 320]`; the published graph takes one picture a call."""
+        return [mask[0] for mask in self._network(pictures)]
+
+
+def mask_graph(weights: Path) -> openvino.Model:
+    """The published graph as far as its first output, the mask, which is made of all the others."""
+    model = core().read_model(weights)
+    model.reshape([1, 3, SIDE_PX, SIDE_PX])
+    return openvino.Model([model.outputs[0].get_node()], model.get_parameters())
 
 
 def preprocessed(rgb: NDArray[np.uint8]) -> Floats:
@@ -63,9 +68,9 @@ class U2Net:
     reads_prompts = False
     gives_masks = True
 
-    def __init__(self, name: str, revision: str, weights: Path, threads: int) -> None:
+    def __init__(self, name: str, revision: str, weights: Path, hardware: Hardware) -> None:
         self.name, self.revision = name, revision
-        self._network = U2NetP(weights, threads)
+        self._network = U2NetP(weights, hardware)
 
     def check_prompts(self, prompts: PromptSet) -> None:
         """Any prompt is accepted and has no effect: the model knows no words."""
@@ -75,7 +80,8 @@ class U2Net:
         return LocatorInput(preprocessed(rgb), width, height, prompts)
 
     def locate(self, inputs: Sequence[LocatorInput]) -> list[list[Detection]]:
-        return [_detections(self._network(entry.pixels), entry) for entry in inputs]
+        masks = self._network([entry.pixels for entry in inputs])
+        return [_detections(*pair) for pair in zip(masks, inputs, strict=True)]
 
 
 def _detections(mask: Floats, entry: LocatorInput) -> list[Detection]:

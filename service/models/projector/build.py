@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.models.encoders.minilm import MiniLm
-from service.models.hardware import usable_processors
+from service.models.hardware import choose_hardware
 from service.models.projector.apply import TextProjector
 from service.models.projector.card import write_card
 from service.models.projector.crossval import CrossValidation, cross_validate
@@ -57,7 +57,7 @@ def build(
     """
     chosen = settings or Settings()
     pictures = list(drawings(cache_dir, progress))
-    tower = ImageTower(image_encoder_onnx, usable_processors())
+    tower = ImageTower(image_encoder_onnx, choose_hardware("cpu", "auto", None))
     embedded = embed_drawings(pictures, tower, cache_dir, progress)
     text_embeddings = embed_names(pictures, minilm_dir, cache_dir, progress)
     drawn = gallery(pictures, embedded)

@@ -16,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from service.models.encoders.clip_onnx import SIDE_PX, ClipImageTower
+from service.models.encoders.clip_graph import SIDE_PX
+from service.models.encoders.clip_tower import ClipImageTower
+from service.models.hardware import Hardware
 from service.models.projector.drawings import Drawing
 
 Floats = npt.NDArray[np.float32]
@@ -33,8 +35,8 @@ class Tower(Protocol):
 class ImageTower:
     """The embedded encoder's own image tower, one picture at a time."""
 
-    def __init__(self, onnx_path: Path, threads: int) -> None:
-        self._tower = ClipImageTower(onnx_path, threads)
+    def __init__(self, onnx_path: Path, hardware: Hardware) -> None:
+        self._tower = ClipImageTower(onnx_path, hardware)
 
     def embed(self, picture: Image.Image) -> Floats:
         """Unit image embedding [512]."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.models.hardware import Hardware
 from service.models.localizers.u2net import INSIDE_LEVEL, U2NetP, levels, preprocessed, stretched
 from service.models.ports import Floats, SegmenterInput
 from service.recognition.boxes import Box, outward_pixels
@@ -18,16 +19,17 @@ MARGIN = 0.1  # of the box's size: an object is told from its background by seei
 class U2NetSegmenter:
     """A mask inside the widened box, whichever localizer the box is from; a flat mask has no pixel inside."""
 
-    def __init__(self, name: str, revision: str, weights: Path, threads: int) -> None:
+    def __init__(self, name: str, revision: str, weights: Path, hardware: Hardware) -> None:
         self.name, self.revision = name, revision
-        self._network = U2NetP(weights, threads)
+        self._network = U2NetP(weights, hardware)
 
     def preprocess(self, rgb: NDArray[np.uint8], box: Box) -> SegmenterInput:
         height, width = rgb.shape[:2]
         return SegmenterInput(preprocessed(crop(rgb, box, MARGIN)), width, height, box)
 
     def segment(self, inputs: Sequence[SegmenterInput]) -> list[NDArray[np.bool_]]:
-        return [placed(self._network(entry.pixels), entry) for entry in inputs]
+        masks = self._network([entry.pixels for entry in inputs])
+        return [placed(*pair) for pair in zip(masks, inputs, strict=True)]
 
 
 def placed(mask: Floats, entry: SegmenterInput) -> NDArray[np.bool_]:
