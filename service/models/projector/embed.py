@@ -24,24 +24,25 @@ from service.models.projector.drawings import Drawing
 Floats = npt.NDArray[np.float32]
 _SHARE = 0.92  # of the canvas taken by a drawing
 _SHARD = 200
+_TOGETHER = 8  # in one call of the tower
 
 
 class Tower(Protocol):
-    """What turns one RGB picture into a unit vector [512]."""
+    """What turns RGB pictures into unit vectors [N, 512]."""
 
-    def embed(self, picture: Image.Image) -> Floats: ...
+    def embed(self, pictures: Sequence[Image.Image]) -> Floats: ...
 
 
 class ImageTower:
-    """The embedded encoder's own image tower, one picture at a time."""
+    """The embedded encoder's own image tower."""
 
     def __init__(self, onnx_path: Path, hardware: Hardware) -> None:
         self._tower = ClipImageTower(onnx_path, hardware)
 
-    def embed(self, picture: Image.Image) -> Floats:
-        """Unit image embedding [512]."""
-        vector: Floats = self._tower.embed(self._tower.preprocess(np.asarray(picture.convert("RGB")))[None])[0]
-        return vector
+    def embed(self, pictures: Sequence[Image.Image]) -> Floats:
+        """Unit image embeddings [N, 512]."""
+        pixels = [self._tower.preprocess(np.asarray(picture.convert("RGB"))) for picture in pictures]
+        return self._tower.embed(np.stack(pixels))
 
 
 def render(drawing: Drawing) -> Image.Image:
@@ -89,12 +90,17 @@ def embed_drawings(
 
 
 def _embed_each(pictures: Sequence[Drawing], tower: Tower) -> Iterator[tuple[str, Floats]]:
+    rendered = {}
     for drawing in pictures:
         try:
             picture = on_white(render(drawing))
         except (OSError, ValueError):  # a broken clip is no reason to lose the other thousands
             continue
-        yield drawing.key, tower.embed(picture)
+        rendered[drawing.key] = picture
+    keys = list(rendered)
+    for start in range(0, len(keys), _TOGETHER):
+        some = keys[start : start + _TOGETHER]
+        yield from zip(some, tower.embed([rendered[key] for key in some]), strict=True)
 
 
 def _load_shards(folder: Path) -> dict[str, Floats]:
