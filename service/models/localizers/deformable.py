@@ -84,7 +84,8 @@ def sampled(
     row = (pixel + start + picture.view(-1, 1, 1, 1, 1, 1, 1)) * heads + head.view(-1, 1, 1, 1, 1)
     share = (weights_down * weights[..., None])[..., :, None] * weights_across[..., None, :]
     bags: Sequence[torch.Tensor] = [part.flatten(3).flatten(0, 2) for part in (row, share)]
-    summed = functional.embedding_bag(bags[0], values.flatten(0, 2), mode="sum", per_sample_weights=bags[1])
+    table = values.flatten(0, 2)
+    summed = functional.embedding_bag(bags[0], table, mode="sum", per_sample_weights=bags[1].to(table.dtype))
     return summed.view(batch, -1, heads * values.shape[-1])
 
 
