@@ -2,7 +2,8 @@
 
 Each query looks at a few points of each feature map. Bilinear sampling of a point is a weighted sum of four rows, and
 attention a weighted sum of points: together one `embedding_bag`, which reads whole rows of neighbouring numbers.
-Sampling level by level (`grid_sample`, whose channels lie far apart) took three times as long on processors.
+Sampling level by level (`grid_sample`, whose channels lie far apart) takes 1.8 times the processor time for the 17,821
+places of a usual picture.
 """
 
 from collections.abc import Sequence
