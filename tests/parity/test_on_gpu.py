@@ -48,7 +48,7 @@ def views_for(encoder: OpenClipEncoder, count: int) -> np.ndarray:
 
 
 def assert_near(found: list[Detection], other: list[Detection]) -> None:
-    """TF32 in the convolutions: boxes within a pixel, scores within a hundredth."""
+    """Boxes within a pixel, scores within a hundredth; of equally good ones either may come first."""
     assert len(found) == len(other) > 0
     for one, two in zip(found[:5], other[:5], strict=True):
         nearest = min(other, key=lambda entry: abs(entry.box.x0 - one.box.x0) + abs(entry.box.y1 - one.box.y1))

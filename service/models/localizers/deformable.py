@@ -2,7 +2,8 @@
 
 Each query looks at a few points of each feature map. Bilinear sampling of a point is a weighted sum of four rows, and
 attention a weighted sum of points: together one `embedding_bag`, which reads whole rows of neighbouring numbers.
-Sampling level by level (`grid_sample`, whose channels lie far apart) took three times as long on processors.
+Sampling level by level (`grid_sample`, whose channels lie far apart) takes 1.8 times the processor time for the 17,821
+places of a usual picture.
 """
 
 from collections.abc import Sequence
@@ -84,7 +85,8 @@ def sampled(
     row = (pixel + start + picture.view(-1, 1, 1, 1, 1, 1, 1)) * heads + head.view(-1, 1, 1, 1, 1)
     share = (weights_down * weights[..., None])[..., :, None] * weights_across[..., None, :]
     bags: Sequence[torch.Tensor] = [part.flatten(3).flatten(0, 2) for part in (row, share)]
-    summed = functional.embedding_bag(bags[0], values.flatten(0, 2), mode="sum", per_sample_weights=bags[1])
+    table = values.flatten(0, 2)
+    summed = functional.embedding_bag(bags[0], table, mode="sum", per_sample_weights=bags[1].to(table.dtype))
     return summed.view(batch, -1, heads * values.shape[-1])
 
 
