@@ -60,16 +60,25 @@ def configure_logging(level: str, line_format: str) -> None:
 
 @dataclass
 class Stopwatch:
+    """The time of each stage that took place: what is done at the same time for the same stage counts once."""
+
     started_s: float = field(default_factory=time.perf_counter)
     stages_ms: dict[str, float] = field(default_factory=dict)
+    _under_way: dict[str, tuple[int, float]] = field(default_factory=dict)  # how often, and since when
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        start_s = time.perf_counter()
+        """For one thread, or the tasks of one event loop."""
+        under_way, start_s = self._under_way.get(name, (0, time.perf_counter()))
+        self._under_way[name] = under_way + 1, start_s
         try:
             yield
         finally:
-            self.stages_ms[name] = self.stages_ms.get(name, 0.0) + 1000 * (time.perf_counter() - start_s)
+            under_way, start_s = self._under_way.pop(name)
+            if under_way > 1:
+                self._under_way[name] = under_way - 1, start_s
+            else:
+                self.stages_ms[name] = self.stages_ms.get(name, 0.0) + 1000 * (time.perf_counter() - start_s)
 
     def read_ms(self) -> dict[str, float]:
         return self.stages_ms | {"total": 1000 * (time.perf_counter() - self.started_s)}

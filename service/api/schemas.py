@@ -1,8 +1,6 @@
 """Answers on the wire."""
 
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from service.recognition.answers import Fallback
 
@@ -87,7 +85,8 @@ class CandidateOut(BaseModel):
 
 
 class RecognitionOut(VerdictOut):
-    """`fallback` says why only the full picture answered, if so. What was not asked for is null."""
+    """`fallback` says why only the full picture answered, if so. What was not asked for is null. `cached`: no model ran
+    for it, all was known from the same picture before; `timings_ms` holds the stages that took place."""
 
     request_id: str
     dataset: str
@@ -100,6 +99,7 @@ class RecognitionOut(VerdictOut):
     objects: list[ObjectOut] | None
     candidates: list[CandidateOut] | None
     embeddings: dict[str, str] | None
+    cached: bool
     models: ModelNames
     timings_ms: dict[str, float]
 
@@ -164,19 +164,3 @@ class ModelsOut(BaseModel):
     branches: dict[str, str]
     fusions: dict[str, str]
     profiles: dict[str, ProfileOut]
-
-
-class Health(BaseModel):
-    status: Literal["ok", "unavailable"]
-    reason: str | None = None
-
-
-class WorkerOut(BaseModel):
-    alive: bool
-    waiting: int
-    running_for_s: float
-
-
-class HealthDetail(Health):
-    version: str
-    workers: dict[str, WorkerOut] = Field(default_factory=dict)

@@ -25,6 +25,9 @@ class Views:
     pixels: Floats
 
 
+NO_VIEWS = Views((), np.empty((0, 3, 0, 0), np.float32))
+
+
 class Looking:
     """The encoder behind a queue and a worker."""
 
@@ -66,20 +69,10 @@ class Looking:
 
     def _make(self, scene: Scene, names: tuple[str, ...], style: Style) -> Views:
         made = [self._encoder.preprocess(VIEWS[name].make(scene, style)) for name in names]
-        return Views(names, np.stack(made) if made else np.empty((0, 3, 0, 0), np.float32))
+        return Views(names, np.stack(made)) if made else NO_VIEWS
 
     def _embed_views(self, pictures: Sequence[Floats]) -> list[Floats]:
         """One model call for all views of all pictures; `[V, D]` for each picture's `[V, 3, S, S]`."""
         rows = self._encoder.embed_images(np.concatenate(pictures))
         ends = np.cumsum([len(views) for views in pictures])
         return np.split(rows, ends[:-1])
-
-
-def shown_of(scene: Scene, names: Sequence[str]) -> list[str]:
-    """Those of the named views that the scene has a box, or a mask, for."""
-    return [
-        name
-        for name in names
-        if (not VIEWS[name].needs_box or scene.box is not None)
-        and (not VIEWS[name].needs_mask or scene.mask is not None)
-    ]

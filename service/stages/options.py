@@ -27,7 +27,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds and defaults of one recognizer; times in seconds, `box_margin` as a part of the box's size."""
+    """Bounds and defaults of one recognizer; times in seconds, `box_margin` as a part of the box's size. memory_bytes:
+    for what is known of pictures seen before, 0 for none."""
 
     image: ImageLimits = DEFAULT_LIMITS
     branches: tuple[str, ...] = DEFAULT_BRANCHES
@@ -39,6 +40,7 @@ class Limits:
     max_batch: int = 16
     max_waiting: int = 256
     threads: int = 2
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True)
