@@ -7,8 +7,7 @@ from fastapi.responses import JSONResponse
 
 import service
 from service.api.examples import problems
-from service.api.health_schemas import Health, HealthDetail
-from service.api.schemas import ModelsOut
+from service.api.schemas import Health, HealthDetail, ModelsOut
 from service.api.state import parts_of, state_of
 from service.models.catalog import PROFILES, Model
 from service.recognition.fusion import FUSIONS

@@ -1,7 +1,10 @@
 """Answers on the wire."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Literal
 
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.api.cache_schemas import CacheOut
 from service.recognition.answers import Fallback
 
 
@@ -164,3 +167,20 @@ class ModelsOut(BaseModel):
     branches: dict[str, str]
     fusions: dict[str, str]
     profiles: dict[str, ProfileOut]
+
+
+class Health(BaseModel):
+    status: Literal["ok", "unavailable"]
+    reason: str | None = None
+
+
+class WorkerOut(BaseModel):
+    alive: bool
+    waiting: int
+    running_for_s: float
+
+
+class HealthDetail(Health):
+    version: str
+    workers: dict[str, WorkerOut] = Field(default_factory=dict)
+    cache: CacheOut | None = None

@@ -10,7 +10,8 @@ from typing import Any, cast
 
 from service.stages.pieces import KINDS, Kind, Piece, Value
 
-ENTRY_BYTES = 512  # of an entry besides its key and value: its place in the order, counters, the allocator's loss
+NAMES_BYTES = 128  # of an object's attributes, where they are not slots
+ENTRY_BYTES = 400  # of an entry besides its key and value: its place in the order, counters, the allocator's loss
 
 
 @dataclass(frozen=True)
@@ -103,5 +104,6 @@ def size_of(value: Any) -> int:
     if isinstance(value, tuple):
         return size + sum(map(size_of, value))
     if is_dataclass(value) and not isinstance(value, type):
-        return size + sum(size_of(getattr(value, field.name)) + sys.getsizeof(field.name) for field in fields(value))
+        own = NAMES_BYTES if hasattr(value, "__dict__") else 0
+        return size + own + sum(size_of(getattr(value, field.name)) for field in fields(value))
     return size

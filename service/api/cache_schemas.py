@@ -1,19 +1,6 @@
-"""The probes' answers on the wire."""
+"""The state of the cache on the wire."""
 
-from typing import Literal
-
-from pydantic import BaseModel, Field
-
-
-class Health(BaseModel):
-    status: Literal["ok", "unavailable"]
-    reason: str | None = None
-
-
-class WorkerOut(BaseModel):
-    alive: bool
-    waiting: int
-    running_for_s: float
+from pydantic import BaseModel
 
 
 class LookupsOut(BaseModel):
@@ -32,9 +19,3 @@ class CacheOut(BaseModel):
     boxes: LookupsOut
     masks: LookupsOut
     views: LookupsOut
-
-
-class HealthDetail(Health):
-    version: str
-    workers: dict[str, WorkerOut] = Field(default_factory=dict)
-    cache: CacheOut | None = None
