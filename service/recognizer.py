@@ -1,8 +1,8 @@
 """The product in one readable class: locate, look, embed all views at once, score, fuse (L2R2, section 3).
 
-Every stage is timed; the models sit behind batchers, so that many requests share their calls. Locating and Seeing ask the
-photograph what is known of it, from earlier requests too, before they have it decoded or a model run; and tell it what
-they found out.
+Every stage is timed; the models sit behind batchers, so that many requests share their calls. Locating and Seeing ask
+the photograph what is known of it, from earlier requests too, before they have it decoded or a model run; and tell it
+what they found out.
 """
 
 import asyncio

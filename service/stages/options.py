@@ -97,10 +97,6 @@ class Plan:
     def box_branches(self) -> tuple[str, ...]:
         return tuple(name for name in self.branches if VIEWS[name].needs_box)
 
-    @property
-    def needs_mask(self) -> bool:
-        return any(VIEWS[name].needs_mask for name in self.branches)
-
 
 @dataclass(frozen=True)
 class Abilities:
