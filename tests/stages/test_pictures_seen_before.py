@@ -2,12 +2,15 @@
 
 import asyncio
 import io
+import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from fakes import (
     COLOURS,
+    WAIT_S,
     ColourEncoder,
     FakeLocalizer,
     FakeSegmenter,
@@ -22,7 +25,7 @@ from PIL import Image
 
 from service.errors import ImageTooLarge, InvalidFields, ModelFailed
 from service.images import ImageLimits
-from service.models.ports import LocatorInput, PromptSet
+from service.models.ports import LocatorInput, PromptSet, SegmenterInput
 from service.recognition.answers import Recognition
 from service.recognition.boxes import Box, Detection
 from service.recognition.fusion import FUSIONS
@@ -253,6 +256,45 @@ async def test_a_box_that_came_too_late_is_looked_for_again(start: Start) -> Non
     assert again.cached
 
 
+class GatedSegmenter(FakeSegmenter):
+    """Waits at a gate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = threading.Event()
+
+    def segment(self, inputs: Sequence[SegmenterInput]) -> list[np.ndarray]:
+        assert self.open.wait(WAIT_S)
+        return super().segment(inputs)
+
+
+async def test_a_mask_that_came_too_late_is_made_again(start: Start) -> None:
+    segmenter = GatedSegmenter()
+    recognizer = start(FakeLocalizer(by_colour), None, segmenter, locate_timeout_s=0.05, **KEPT)
+    late = await recognizer.recognize(ON_GREEN, RED, Options(branches=WITH_MASK))
+    assert late.verdict.branches["fg_mask"] is None
+    segmenter.open.set()
+    await until(lambda: recognizer.health()["segmenter"].running_for_s == 0)
+    in_time = await recognizer.recognize(ON_GREEN, RED, Options(branches=WITH_MASK))
+    assert in_time.verdict.branches["fg_mask"] is not None
+    assert in_time.verdict.branches["fg"] == late.verdict.branches["fg"]
+
+
+async def test_a_mask_that_is_known_but_comes_too_late_for_another_view_is_done_without(start: Start) -> None:
+    segmenter = GatedSegmenter()
+    segmenter.open.set()
+    recognizer = start(FakeLocalizer(by_colour), None, segmenter, locate_timeout_s=0.05, **KEPT)
+    await recognizer.recognize(ON_GREEN, RED, Options(branches=WITH_MASK))
+    segmenter.open.clear()
+    wider = Options(branches=WITH_MASK, box_margin=0.5)
+    late = await recognizer.recognize(ON_GREEN, RED, wider)
+    assert (late.verdict.branches["fg_mask"], late.fallback) == (None, None)
+    segmenter.open.set()
+    await until(lambda: recognizer.health()["segmenter"].running_for_s == 0)
+    in_time = await recognizer.recognize(ON_GREEN, RED, wider)
+    assert in_time.verdict.branches["fg_mask"] is not None
+
+
 async def test_what_failed_is_tried_again(start: Start) -> None:
     class OnceBroken(ColourEncoder):
         broken = True
@@ -275,6 +317,17 @@ async def test_pictures_over_the_limits_are_refused_each_time(start: Start) -> N
         with pytest.raises(ImageTooLarge):
             await models.ask(Options())
     assert models.recognizer.memory().entries == 0
+
+
+async def test_the_crop_is_seen_instead_only_for_what_is_an_object(start: Start) -> None:
+    group = Detection(Box(2, 2, 22, 14), 0.95, is_group=True)
+    pieces = [Detection(Box(2, 2, 8, 14), 0.8), Detection(Box(12, 2, 22, 14), 0.7)]
+    models = Models(start, FakeLocalizer(always(group, *pieces)))
+    models.segmenter.empty = True
+    answer, ran = await models.ask(Options(objects=5, branches=("full", "fg_mask")))
+    assert answer.objects is not None
+    assert len(answer.objects) == 2
+    assert ran == [1, 3, 3]
 
 
 async def test_example_pictures_and_requests_know_the_same(start: Start) -> None:
