@@ -25,9 +25,6 @@ class Views:
     pixels: Floats
 
 
-NO_VIEWS = Views((), np.empty((0, 3, 0, 0), np.float32))
-
-
 class Looking:
     """The encoder behind a queue and a worker."""
 
@@ -69,7 +66,7 @@ class Looking:
 
     def _make(self, scene: Scene, names: tuple[str, ...], style: Style) -> Views:
         made = [self._encoder.preprocess(VIEWS[name].make(scene, style)) for name in names]
-        return Views(names, np.stack(made)) if made else NO_VIEWS
+        return Views(names, np.stack(made) if made else np.empty((0, 3, 0, 0), np.float32))
 
     def _embed_views(self, pictures: Sequence[Floats]) -> list[Floats]:
         """One model call for all views of all pictures; `[V, D]` for each picture's `[V, 3, S, S]`."""

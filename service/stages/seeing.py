@@ -11,7 +11,7 @@ from service.models.ports import Floats
 from service.recognition.boxes import Detection
 from service.recognition.views import FULL, VIEWS, Scene, Style, answering_views
 from service.stages.locating import Located, Locating
-from service.stages.looking import NO_VIEWS, Looking, Looks, Views
+from service.stages.looking import Looking, Looks, Views
 from service.stages.options import Limits, Plan
 from service.stages.photograph import Photograph
 from service.stages.pieces import MaskOf, ViewOf
@@ -84,10 +84,10 @@ class Seeing:
         """For each sight the unit embeddings `[D]` of its views that can be shown; the encoder is called once for all
         that are not known yet, and not at all where none is missing."""
         pairs = await all_of(self._made(photo, sight, style) for sight in sights)
-        new = await self._looking.embed([views for _, views in pairs], photo.watch)
+        new = iter(await self._looking.embed([views for _, views in pairs if views is not None], photo.watch))
         return [
-            _complete(photo, sight, style, seen, rows)
-            for sight, (seen, _), rows in zip(sights, pairs, new, strict=True)
+            _complete(photo, sight, style, seen, {} if views is None else next(new))
+            for sight, (seen, views) in zip(sights, pairs, strict=True)
         ]
 
     def look_now(self, photo: Photograph, sight: Sight, style: Style, timeout_s: float) -> dict[str, Floats]:
@@ -99,12 +99,12 @@ class Seeing:
             rows = dict(zip(seen.missing, made, strict=True))
         return _complete(photo, sight, style, seen, rows)
 
-    async def _made(self, photo: Photograph, sight: Sight, style: Style) -> tuple[_Seen, Views]:
-        """What is known of a sight, and its other views."""
+    async def _made(self, photo: Photograph, sight: Sight, style: Style) -> tuple[_Seen, Views | None]:
+        """What is known of a sight, and its other views, if there are any."""
         masked = photo.recall(sight.mask) if sight.mask is not None else False
         seen = None if masked is None else _seen(photo, sight, style, masked=masked)
         if seen is not None and not seen.missing:
-            return seen, NO_VIEWS
+            return seen, None
         await photo.picture()
         async with self._places:
             wants_mask = seen is None or seen.misses_mask
