@@ -110,6 +110,7 @@ def _limits(settings: Settings, hardware: Hardware, sizes: BatchSizes) -> Limits
         max_batch=sizes,
         max_waiting=settings.queue_items,
         threads=hardware.threads,
+        memory_bytes=settings.embeddings_cache_mb * 2**20,
     )
 
 
@@ -121,6 +122,7 @@ def warm_up(recognizer: Recognizer) -> None:
     if answer.fallback == "timeout":
         limit_s = recognizer.limits.locate_timeout_s
         raise SettingsError(f"the localizer needs more than L2R2_LOCATE_TIMEOUT_S={limit_s:g} for one picture")
+    recognizer.forget()  # the next one is to be real too
 
 
 def _disc_png() -> bytes:

@@ -1,30 +1,34 @@
 """The product in one readable class: locate, look, embed all views at once, score, fuse (L2R2, section 3).
 
-Every stage is timed; the models sit behind batchers, so that many requests share their calls.
+Every stage is timed; the models sit behind batchers, so that many requests share their calls. Locating and Seeing ask
+the photograph what is known of it, from earlier requests too, before they have it decoded or a model run; and tell it
+what they found out.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
+import numpy as np
+
 from service.batching import WorkerHealth
 from service.datasets.records import Dataset
 from service.errors import DeadlineExceeded, Overloaded
-from service.images import Picture, decode
 from service.models.ports import Encoder, Floats, Localizer, PromptSet, Segmenter
 from service.recognition.answers import Cascade, ObjectAnswer, Recognition
 from service.recognition.scoring import unit
-from service.recognition.views import FG, FULL, VIEWS, Scene, Style
+from service.recognition.views import FG, FULL, VIEWS, Style
 from service.stages.answering import Answering
 from service.stages.candidates import recognize_candidates
 from service.stages.locating import NOT_ASKED, Located, Locating
 from service.stages.looking import Looking
+from service.stages.memory import Memory, MemoryState
 from service.stages.options import Abilities, Limits, Options, Plan, plan_for, usual_branches
 from service.stages.originals import in_original_pixels
-from service.stages.seeing import Seeing
-from service.stages.together import all_of
+from service.stages.photograph import Decoding, Photograph
+from service.stages.seeing import Seeing, Sight, relied_on, whole_sight
 from service.telemetry import Stopwatch
 
 Result = TypeVar("Result")
@@ -42,13 +46,13 @@ class Recognizer:
         makes_masks = segmenter is not None or localizer.gives_masks
         self._abilities = Abilities(encoder.pad_colour, localizer.default_threshold, makes_masks)
         self._pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="pictures")
+        models = [model for model in (localizer, segmenter, encoder) if model is not None]
+        self._memory = Memory(limits.memory_bytes, [f"{model.name} {model.revision}" for model in models])
+        self._decoding = Decoding(self._memory, limits, self._pool)
         self._locating = Locating(localizer, segmenter, limits, self._pool)
         self._looking = Looking(encoder, limits, self._pool)
         self._seeing = Seeing(self._locating, self._looking, limits)
         self._inside = 0
-        # Only so many pictures are decoded as keep the models busy: the first that came are the first to be done, and
-        # the others wait as compressed bytes.
-        self._decoded = asyncio.Semaphore(limits.pictures_at_once)
 
     async def recognize(self, data: bytes, dataset: Dataset, options: Options) -> Recognition:
         """The answer to an encoded picture.
@@ -64,16 +68,13 @@ class Recognizer:
             raise Overloaded(f"{self._inside} pictures are being recognized or wait for it", retry_after_s=1)
         self._inside += 1
         try:
-            async with asyncio.timeout(self.limits.request_timeout_s), self._decoded:
-                with watch.stage("decode"):
-                    picture = await self._in_pool(decode, data, self.limits.image)
+            async with asyncio.timeout(self.limits.request_timeout_s), self._decoding.opened(data, watch) as photo:
                 answering = await self._in_pool(Answering, dataset, plan, self.encoder.logit_scale)
                 if options.candidates:
-                    stages = (self._locating, self._seeing, self._looking)
-                    answer = await recognize_candidates(picture, plan, answering, stages, watch)
+                    answer = await recognize_candidates(photo, plan, answering, self._locating, self._seeing)
                 else:
-                    answer = await self._recognize(picture, plan, answering, watch)
-                return in_original_pixels(answer, picture, watch)
+                    answer = await self._recognize(photo, plan, answering)
+                return in_original_pixels(answer, photo)
         except TimeoutError:
             raise DeadlineExceeded(f"no answer within {self.limits.request_timeout_s:g} s") from None
         finally:
@@ -85,14 +86,12 @@ class Recognizer:
         Raises:
             ImageError, InvalidFields, Overloaded, DeadlineExceeded, ModelFailed.
         """
-        picture = decode(data, self.limits.image)
-        detections = self._locating.find_now(picture, prompts)
+        photo = self._decoding.opened_now(data)
+        detections = self._locating.find_now(photo, prompts)
         strong = [found for found in detections if found.score >= self.localizer.default_threshold]
-        scene = Scene(picture.rgb, strong[0].box if strong else None)
-        names = (FULL, FG) if strong else (FULL,)
-        style = Style(self.encoder.pad_colour)
-        rows = self._looking.look_now(scene, names, style, self.limits.request_timeout_s)
-        mean: Floats = unit(rows.mean(axis=0))
+        sight = Sight(strong[0], (FULL, FG)) if strong else Sight(None, (FULL,))
+        looks = self._seeing.look_now(photo, sight, Style(self.encoder.pad_colour), self.limits.request_timeout_s)
+        mean: Floats = unit(np.mean(list(looks.values()), axis=0))
         return mean
 
     @property
@@ -103,58 +102,62 @@ class Recognizer:
     def health(self) -> Mapping[str, WorkerHealth]:
         return {**self._locating.health(), **self._looking.health()}
 
+    def memory(self) -> MemoryState:
+        """How much is known of pictures seen before, and how often that was of use."""
+        return self._memory.state()
+
+    def forget(self) -> None:
+        """What is known of pictures seen before."""
+        self._memory.forget()
+
     def close(self, timeout_s: float | None = None) -> None:
         """Finish what was accepted and end the workers."""
         self._locating.close(timeout_s)
         self._looking.close(timeout_s)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _recognize(self, picture: Picture, plan: Plan, answering: Answering, watch: Stopwatch) -> Recognition:
+    async def _recognize(self, photo: Photograph, plan: Plan, answering: Answering) -> Recognition:
         """Locate, look, answer; with a cascade, look once first and stop if that is sure."""
-        looks: dict[str, Floats] = {}
         cascade = None
         first = plan.first_view
         if first == FULL:
-            looks, cascade = await self._first_look(Scene(picture.rgb), FULL, plan, answering, watch)
+            looks, cascade = await self._first_look(photo, Sight(None, (FULL,)), plan, answering)
             if cascade.stopped:
-                return await self._answer(picture, NOT_ASKED, looks, plan, answering, watch, cascade)
-        with watch.stage("locate"):
-            located = await self._locating.locate(picture, plan)
+                return await self._answer(photo, NOT_ASKED, looks, plan, answering, cascade)
+        located = await self._locating.locate(photo, plan)
         if plan.options.objects:
-            return await self._answer_objects(picture, located, plan, answering, watch)
+            return await self._answer_objects(photo, located, plan, answering)
         if first == FG and located.best is not None:
-            looks, cascade = await self._first_look(Scene(picture.rgb, located.best.box), FG, plan, answering, watch)
+            looks, cascade = await self._first_look(photo, Sight(located.best, (FG,)), plan, answering)
             if cascade.stopped:
-                return await self._answer(picture, located, looks, plan, answering, watch, cascade)
-        shown, views = await self._seeing.whole(picture, located.best, plan, watch, tuple(looks))
-        [others] = await self._looking.embed([views], watch)
-        looks = {name: {**looks, **others}[name] for name in shown}
-        return await self._answer(picture, _relied_on(located, plan, shown), looks, plan, answering, watch, cascade)
+                return await self._answer(photo, located, looks, plan, answering, cascade)
+        [looks] = await self._seeing.look(photo, [whole_sight(located, plan)], plan.style)
+        return await self._answer(photo, relied_on(located, plan, looks), looks, plan, answering, cascade)
 
     async def _first_look(
-        self, scene: Scene, name: str, plan: Plan, answering: Answering, watch: Stopwatch
+        self, photo: Photograph, sight: Sight, plan: Plan, answering: Answering
     ) -> tuple[dict[str, Floats], Cascade]:
-        [looks] = await self._looking.embed([await self._looking.make(scene, [name], plan.style, watch)], watch)
+        [looks] = await self._seeing.look(photo, [sight], plan.style)
+        [name] = sight.names
         return looks, Cascade(name, *await self._in_pool(answering.first_is_sure, looks))
 
     async def _answer(
         self,
-        picture: Picture,
+        photo: Photograph,
         located: Located,
         looks: Mapping[str, Floats],
         plan: Plan,
         answering: Answering,
-        watch: Stopwatch,
         cascade: Cascade | None = None,
     ) -> Recognition:
-        with watch.stage("score"):
+        with photo.watch.stage("score"):
             verdict, effect = await self._in_pool(answering.answer, looks, located.box_score)
         return Recognition(
             verdict=verdict,
             fallback=None if cascade is not None and cascade.stopped else located.fallback,
             detections=located.detections,
-            width=picture.width,
-            height=picture.height,
+            width=photo.frame.width,
+            height=photo.frame.height,
             timings_ms={},
             metadata=effect,
             cascade=cascade,
@@ -162,21 +165,20 @@ class Recognizer:
         )
 
     async def _answer_objects(
-        self, picture: Picture, located: Located, plan: Plan, answering: Answering, watch: Stopwatch
+        self, photo: Photograph, located: Located, plan: Plan, answering: Answering
     ) -> Recognition:
         """The picture's own answer, and one for each object from the views made with its box, all in one batch."""
         objects = self._locating.separate_objects(located, plan) if located.best else ()
-        shown, own = await self._seeing.whole(picture, located.best, plan, watch)
-        same = {name for name in shown if VIEWS[name].needs_box}  # of the best box, which need not be seen twice
-        others = [found for found in objects if found is not located.best or not same]
-        views = await all_of(self._seeing.boxed(picture, found, plan, watch, [FG]) for found in others)
-        whole, *each = await self._looking.embed([own, *views], watch)
-        located = _relied_on(located, plan, shown)
-        answer = await self._answer(picture, located, whole, plan, answering, watch)
+        others = [found for found in objects if found is not located.best]
+        sights = [Sight(found, plan.box_branches, instead=(FG,)) for found in others]
+        whole, *each = await self._seeing.look(photo, [whole_sight(located, plan), *sights], plan.style)
+        own = {name: row for name, row in whole.items() if VIEWS[name].needs_box}  # of the best box
+        if located.best in objects and not own:
+            [own] = await self._seeing.look(photo, [Sight(located.best, (FG,))], plan.style)
+        answer = await self._answer(photo, relied_on(located, plan, whole), whole, plan, answering)
         looks = {id(found): seen for found, seen in zip(others, each, strict=True)}
-        best = {name: row for name, row in whole.items() if name in same}
         verdicts = [
-            await self._in_pool(answering.verdict, looks.get(id(found), best), found.score, plan.box_branches)
+            await self._in_pool(answering.verdict, looks.get(id(found), own), found.score, plan.box_branches)
             for found in objects
         ]
         pairs = zip(objects, verdicts, strict=True)
@@ -186,9 +188,3 @@ class Recognizer:
         self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> asyncio.Future[Result]:
         return asyncio.wrap_future(self._pool.submit(work, *args, **kwargs))
-
-
-def _relied_on(located: Located, plan: Plan, shown: Sequence[str]) -> Located:
-    """What was located, with a fallback where there is a box, but masks were asked for and none was made."""
-    missing = plan.box_branches and not any(VIEWS[name].needs_box for name in shown)
-    return replace(located, fallback="no_detection") if missing and located.fallback is None else located

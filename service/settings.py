@@ -82,6 +82,10 @@ class Settings(BaseSettings):
     prototypes_cache_mb: int = Field(1024, ge=1, description="Most memory that class prototypes take, in MiB.")
     build_chunk_texts: int = Field(512, ge=1, le=65536, description="Texts embedded and saved at a time.")
 
+    embeddings_cache_mb: int = Field(
+        64, ge=0, description="Most memory for boxes and embeddings of pictures seen before, in MiB; 0 keeps none."
+    )
+
     queue_items: int = Field(256, ge=1, description="Most pictures waiting for a model before new ones are refused.")
     max_batch_size: int | None = Field(
         None,

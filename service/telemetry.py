@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -60,16 +60,29 @@ def configure_logging(level: str, line_format: str) -> None:
 
 @dataclass
 class Stopwatch:
-    started_s: float = field(default_factory=time.perf_counter)
+    """The time of each stage that took place: what is done at the same time for the same stage counts once."""
+
+    clock: Callable[[], float] = time.perf_counter  # seconds
+    started_s: float = field(init=False)
     stages_ms: dict[str, float] = field(default_factory=dict)
+    _under_way: dict[str, tuple[int, float]] = field(default_factory=dict)  # how often, and since when
+
+    def __post_init__(self) -> None:
+        self.started_s = self.clock()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        start_s = time.perf_counter()
+        """For one thread, or the tasks of one event loop."""
+        under_way, start_s = self._under_way.get(name, (0, self.clock()))
+        self._under_way[name] = under_way + 1, start_s
         try:
             yield
         finally:
-            self.stages_ms[name] = self.stages_ms.get(name, 0.0) + 1000 * (time.perf_counter() - start_s)
+            under_way, start_s = self._under_way.pop(name)
+            if under_way > 1:
+                self._under_way[name] = under_way - 1, start_s
+            else:
+                self.stages_ms[name] = self.stages_ms.get(name, 0.0) + 1000 * (self.clock() - start_s)
 
     def read_ms(self) -> dict[str, float]:
-        return self.stages_ms | {"total": 1000 * (time.perf_counter() - self.started_s)}
+        return self.stages_ms | {"total": 1000 * (self.clock() - self.started_s)}

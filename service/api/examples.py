@@ -75,6 +75,7 @@ def recognition_example() -> dict[str, Any]:
         "branches": {"full": {**dingo, "scores": [dingo]}, "fg": {**beagle, "scores": [beagle]}},
         "image": {"width": 640, "height": 480},
         **dict.fromkeys(("metadata", "cascade", "objects", "candidates", "embeddings")),
+        "cached": False,
         "models": {"localizer": "grounding-dino-tiny", "encoder": "siglip2-so400m"},
         "timings_ms": {"decode": 4.1, "locate": 38.2, "views": 3.9, "embed": 21.7, "score": 0.2, "total": 68.4},
     }

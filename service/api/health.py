@@ -12,6 +12,7 @@ from service.api.state import parts_of, state_of
 from service.models.catalog import PROFILES, Model
 from service.recognition.fusion import FUSIONS
 from service.recognition.views import VIEWS
+from service.stages.memory import MemoryState
 
 router = APIRouter(tags=["service"])
 PARTS = ("localizer", "segmenter", "encoder")
@@ -34,7 +35,7 @@ async def readyz(request: Request) -> JSONResponse:
 
 @router.get("/healthz", response_model=HealthDetail, responses={503: {"model": HealthDetail}})
 async def healthz(request: Request) -> JSONResponse:
-    """As `/readyz`, with the workers' state."""
+    """As `/readyz`, with the state of the workers and of the cache."""
     state = state_of(request)
     reason = state.unready_because()
     document: dict[str, Any] = {"status": "unavailable" if reason else "ok", "reason": reason}
@@ -42,6 +43,7 @@ async def healthz(request: Request) -> JSONResponse:
     if state.parts is not None:
         workers = state.parts.health()
         document["workers"] = {name: vars(worker) for name, worker in workers.items()}
+        document["cache"] = _cache(state.parts.recognizer.memory())
     return JSONResponse(document, 503 if reason else 200)
 
 
@@ -70,6 +72,11 @@ def models(request: Request) -> dict[str, Any]:
 def _model(row: Model, revision: str) -> dict[str, Any]:
     names = ("name", "family", "licence", "note")
     return {name: getattr(row, name) for name in names} | {"revision": revision}
+
+
+def _cache(memory: MemoryState) -> dict[str, Any]:
+    kept = {"entries": memory.entries, "bytes": memory.bytes, "max_bytes": memory.max_bytes}
+    return kept | {str(kind): vars(counts) for kind, counts in memory.lookups.items()}
 
 
 def _health(reason: str | None) -> JSONResponse:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.api.cache_schemas import CacheOut
 from service.recognition.answers import Fallback
 
 
@@ -87,7 +88,8 @@ class CandidateOut(BaseModel):
 
 
 class RecognitionOut(VerdictOut):
-    """`fallback` says why only the full picture answered, if so. What was not asked for is null."""
+    """`fallback` says why only the full picture answered, if so. What was not asked for is null. `cached`: no model ran
+    for it, all was known from the same picture before; `timings_ms` holds the stages that took place."""
 
     request_id: str
     dataset: str
@@ -100,6 +102,7 @@ class RecognitionOut(VerdictOut):
     objects: list[ObjectOut] | None
     candidates: list[CandidateOut] | None
     embeddings: dict[str, str] | None
+    cached: bool
     models: ModelNames
     timings_ms: dict[str, float]
 
@@ -180,3 +183,4 @@ class WorkerOut(BaseModel):
 class HealthDetail(Health):
     version: str
     workers: dict[str, WorkerOut] = Field(default_factory=dict)
+    cache: CacheOut | None = None

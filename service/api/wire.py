@@ -35,6 +35,7 @@ def recognition_out(
         "objects": _listed(recognition.objects, _object),
         "candidates": _listed(recognition.candidates, _candidate),
         "embeddings": embeddings_out(recognition.embeddings),
+        "cached": recognition.cached,
         "models": {"localizer": models[0].name, "encoder": models[1].name},
         "timings_ms": {stage: round(took, 2) for stage, took in recognition.timings_ms.items()},
     }

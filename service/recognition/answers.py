@@ -102,6 +102,7 @@ class Recognition:
     objects: tuple[ObjectAnswer, ...] | None = None
     candidates: tuple[Candidate, ...] | None = None
     embeddings: Mapping[str, Floats] | None = None
+    cached: bool = False
 
     @property
     def label(self) -> str | None:

@@ -39,11 +39,12 @@ class Scene:
 
 @dataclass(frozen=True)
 class View:
-    """A branch: what it shows and what it needs of the scene."""
+    """A branch: what it shows, what it needs of the scene, and which parts of the `style` it depends on."""
 
     name: str
     summary: str
     make: Callable[[Scene, Style], Pixels]
+    style: tuple[str, ...] = ()
     needs_box: bool = True
     needs_mask: bool = False
 
@@ -156,13 +157,13 @@ FULL = "full"
 FG = "fg"
 _ROWS = (
     View(FULL, "the whole picture", lambda scene, _style: scene.rgb, needs_box=False),
-    View(FG, "the box's crop, padded to a square", _fg),
-    View("fg_mask", "the same with the background masked out", _fg_mask, needs_mask=True),
-    View("fg_margin", "the crop of a wider region, padded to a square", _fg_margin),
-    View("bg_shape", "the picture with the object masked out, its shape left", _bg_shape, needs_mask=True),
-    View("bg_box", "the picture with the box masked out", _bg_box),
-    View("full_blur", "the picture with a blurred background", _full_blur, needs_mask=True),
-    View("full_colour", "the picture with a background of one colour", _full_colour, needs_mask=True),
+    View(FG, "the box's crop, padded to a square", _fg, ("pad", "margin")),
+    View("fg_mask", "the same with the background masked out", _fg_mask, ("pad", "margin"), needs_mask=True),
+    View("fg_margin", "the crop of a wider region, padded to a square", _fg_margin, ("pad", "wide_margin")),
+    View("bg_shape", "the picture with the object masked out, its shape left", _bg_shape, ("pad",), needs_mask=True),
+    View("bg_box", "the picture with the box masked out", _bg_box, ("pad",)),
+    View("full_blur", "the picture with a blurred background", _full_blur, ("blur",), needs_mask=True),
+    View("full_colour", "the picture with a background of one colour", _full_colour, ("pad",), needs_mask=True),
     View("center_crop", "the largest square in the middle, a control that locates nothing", _center_crop,
          needs_box=False),
 )  # fmt: skip
@@ -170,9 +171,9 @@ VIEWS: Mapping[str, View] = MappingProxyType({row.name: row for row in _ROWS})
 DEFAULT_BRANCHES = (FULL, FG)
 
 
-def answering_views(asked: Sequence[str], seen: Collection[str]) -> tuple[str, ...]:
-    """Which of the views `asked` for answer, where only those in `seen` could be shown: all of those; but the full
-    picture alone where views of the object were asked for and none of them could be shown (section 3.1)."""
+def answering_views(asked: Sequence[str], seen: Collection[str], instead: tuple[str, ...] = (FULL,)) -> tuple[str, ...]:
+    """Which of the views `asked` for answer, where only those in `seen` could be shown: all of those; but `instead`,
+    the full picture alone, where views of the object were asked for and none of them could be shown (section 3.1)."""
     shown = tuple(name for name in asked if name in seen)
     wanted_object = any(VIEWS[name].needs_box for name in asked)
-    return (FULL,) if wanted_object and not any(VIEWS[name].needs_box for name in shown) else shown
+    return instead if wanted_object and not any(VIEWS[name].needs_box for name in shown) else shown

@@ -6,39 +6,34 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from service.images import Picture
 from service.models.ports import Floats
 from service.recognition.answers import Candidate, Recognition
 from service.recognition.candidates import aggregated_logits, combined_logits
 from service.recognition.fusion import Evidence, Fused
 from service.recognition.scoring import softmax, top_k
-from service.recognition.views import FULL, Scene
+from service.recognition.views import FULL
 from service.stages.answering import Answering
 from service.stages.locating import Located, Locating
-from service.stages.looking import Looking, Looks
+from service.stages.looking import Looks
 from service.stages.options import Plan
-from service.stages.seeing import Seeing
-from service.stages.together import all_of
-from service.telemetry import Stopwatch
+from service.stages.photograph import Photograph
+from service.stages.seeing import Seeing, Sight
 
 NOWHERE = np.float32(-1e9)  # the logit of a class that is no candidate
 
 
 async def recognize_candidates(
-    picture: Picture, plan: Plan, answering: Answering, stages: tuple[Locating, Seeing, Looking], watch: Stopwatch
+    photo: Photograph, plan: Plan, answering: Answering, locating: Locating, seeing: Seeing
 ) -> Recognition:
     """Equation 5: each candidate label is looked for, each finding is looked at, and the surest candidate answers."""
-    locating, seeing, looking = stages
-    [whole] = await looking.embed([await looking.make(Scene(picture.rgb), [FULL], plan.style, watch)], watch)
+    [whole] = await seeing.look(photo, [Sight(None, (FULL,))], plan.style)
     full, places = await asyncio.to_thread(_candidates, answering, whole, plan)
-    with watch.stage("locate"):
-        found = await locating.find_candidates(picture, [answering.labels[place] for place in places], plan)
-        views = await all_of(seeing.boxed(picture, located.best, plan, watch) for located in found)
-    looks: list[dict[str, Floats]] = await looking.embed(views, watch)
+    found = await locating.find_candidates(photo, [answering.labels[place] for place in places], plan)
+    looks = await seeing.look(photo, [Sight(located.best, plan.box_branches) for located in found], plan.style)
     if len(found) == 1:  # the same for all
         found, looks = found * len(places), looks * len(places)
-    with watch.stage("score"):
-        return await asyncio.to_thread(_answer, picture, plan, answering, _Seen(full, whole, places, found, looks))
+    with photo.watch.stage("score"):
+        return await asyncio.to_thread(_answer, photo, plan, answering, _Seen(full, whole, places, found, looks))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +68,7 @@ def _rows(answering: Answering, looks: Looks) -> Mapping[str, Floats]:
     return dict(zip(looks, answering.evidence(looks, None).logits, strict=True)) if looks else {}
 
 
-def _answer(picture: Picture, plan: Plan, answering: Answering, seen: _Seen) -> Recognition:
+def _answer(photo: Photograph, plan: Plan, answering: Answering, seen: _Seen) -> Recognition:
     """The candidates' logits, spread over all classes again, so that the rest is as for any picture."""
     logits = _branch_logits(plan, answering, seen)
     fusion = plan.options.candidate_fusion
@@ -91,8 +86,8 @@ def _answer(picture: Picture, plan: Plan, answering: Answering, seen: _Seen) -> 
         verdict=answering.verdict_of(replace(evidence, box_score=located.box_score), fused, f"candidates_{fusion}"),
         fallback=located.fallback or (None if seen.looks[best] else "no_detection"),  # the mask may be empty
         detections=located.detections[:1],
-        width=picture.width,
-        height=picture.height,
+        width=photo.frame.width,
+        height=photo.frame.height,
         timings_ms={},
         metadata=answering.metadata_effect(lambda: softmax(spread[0])),
         candidates=tuple(

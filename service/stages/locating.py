@@ -17,6 +17,8 @@ from service.recognition.answers import Fallback, box_score
 from service.recognition.boxes import Detection, without_duplicates
 from service.recognition.views import Scene, box_mask
 from service.stages.options import Limits, Plan
+from service.stages.photograph import Photograph
+from service.stages.pieces import BoxesOf, MaskOf, packed, unpacked
 from service.stages.together import all_of
 
 Mask = NDArray[np.bool_]
@@ -69,7 +71,7 @@ class Locating:
         if self._masks is not None:
             self._masks.close(timeout_s)
 
-    async def locate(self, picture: Picture, plan: Plan) -> Located:
+    async def locate(self, photo: Photograph, plan: Plan) -> Located:
         """The plan's prompts in the picture; the fallback of section 3.1 when there is no box to be relied on.
 
         Raises:
@@ -77,13 +79,13 @@ class Locating:
         """
         if not plan.box_branches:
             return NOT_ASKED
-        return await self._locate(picture, plan.prompts, plan.prompt_field, plan.box_threshold)
+        return await self._locate(photo, plan.prompts, plan.prompt_field, plan.box_threshold)
 
-    async def _locate(self, picture: Picture, prompts: PromptSet, field: str, threshold: float) -> Located:
+    async def _locate(self, photo: Photograph, prompts: PromptSet, field: str, threshold: float) -> Located:
         if self._localizer.name == "none":
             return NOT_ASKED
         try:
-            detections = await self.find(picture, prompts, field)
+            detections = await self.find(photo, prompts, field)
         except TimeoutError:
             return Located(fallback="timeout")
         if not detections:
@@ -91,30 +93,42 @@ class Locating:
         weak = detections[0].score < threshold
         return Located(tuple(detections), "low_score" if weak else None)
 
-    async def find(self, picture: Picture, prompts: PromptSet, field: str) -> Sequence[Detection]:
+    async def find(self, photo: Photograph, prompts: PromptSet, field: str) -> Sequence[Detection]:
         """All detections, best first. Raises InvalidFields naming `field`, TimeoutError."""
-        async with asyncio.timeout(self._limits.locate_timeout_s), self._box_places:
-            prepared = await asyncio.wrap_future(self._pool.submit(self._prepare, picture, prompts, field))
-            return await asyncio.wrap_future(self._boxes.submit(prepared))
+        known = await asyncio.wrap_future(self._pool.submit(self._recalled, photo, prompts))
+        if known is not None:
+            return known
+        picture = await photo.picture()
+        with photo.watch.stage("locate"):
+            async with asyncio.timeout(self._limits.locate_timeout_s), self._box_places:
+                prepared = await asyncio.wrap_future(self._pool.submit(self._prepare, picture, prompts, field))
+                found = await asyncio.wrap_future(self._boxes.submit(prepared))
+            await asyncio.wrap_future(self._pool.submit(self._keep, photo, prompts, found))
+        return found
 
-    def find_now(self, picture: Picture, prompts: PromptSet) -> Sequence[Detection]:
+    def find_now(self, photo: Photograph, prompts: PromptSet) -> Sequence[Detection]:
         """All detections, best first, for callers without an event loop. Raises InvalidFields, DeadlineExceeded."""
-        waiting = self._boxes.submit(self._prepare(picture, prompts, "localizer_prompts"))
+        known = self._recalled(photo, prompts)
+        if known is not None:
+            return known
+        waiting = self._boxes.submit(self._prepare(photo.picture_now(), prompts, "localizer_prompts"))
         try:
-            return waiting.result(self._limits.locate_timeout_s)
+            found = waiting.result(self._limits.locate_timeout_s)
         except TimeoutError:
             waiting.cancel()
             raise DeadlineExceeded(f"no box within {self._limits.locate_timeout_s:g} s") from None
+        self._keep(photo, prompts, found)
+        return found
 
-    async def find_candidates(self, picture: Picture, labels: Sequence[str], plan: Plan) -> list[Located]:
+    async def find_candidates(self, photo: Photograph, labels: Sequence[str], plan: Plan) -> list[Located]:
         """What each label finds as a prompt; of a localizer that reads no prompts one finding for all of them.
 
         Raises:
             InvalidFields: the localizer cannot take a label.
         """
         if not self._localizer.reads_prompts:
-            return [await self._locate(picture, plan.prompts, plan.prompt_field, plan.box_threshold)]
-        works = (self._locate(picture, PromptSet((label,)), "candidates", plan.box_threshold) for label in labels)
+            return [await self._locate(photo, plan.prompts, plan.prompt_field, plan.box_threshold)]
+        works = (self._locate(photo, PromptSet((label,)), "candidates", plan.box_threshold) for label in labels)
         return await all_of(works)
 
     def separate_objects(self, located: Located, plan: Plan) -> tuple[Detection, ...]:
@@ -124,25 +138,39 @@ class Locating:
         strong = [found for found in sure if not found.is_group] or sure
         return tuple(without_duplicates(strong, self._limits.object_overlap)[: plan.options.objects])
 
-    async def scene(self, picture: Picture, detection: Detection | None, plan: Plan) -> Scene:
-        """The picture with the box and, where a view needs one, the mask; None for an empty mask, or one not made in
-        time."""
-        if detection is None:
+    async def scene(self, photo: Photograph, found: Detection | None, *, masked: bool) -> Scene:
+        """The picture with the box and, if wanted, the mask; None for an empty mask, or one not made in time."""
+        picture = await photo.picture()
+        if found is None:
             return Scene(picture.rgb)
-        mask = await self._mask(picture, detection) if plan.needs_mask else None
-        return Scene(picture.rgb, detection.box, mask if mask is not None and mask.any() else None)
+        mask = await self._mask(photo, picture, found) if masked else None
+        if mask is not None:
+            photo.keep(MaskOf.made_from(found), bool(mask.any()))
+        return Scene(picture.rgb, found.box, mask if mask is not None and mask.any() else None)
 
-    async def _mask(self, picture: Picture, detection: Detection) -> Mask | None:
-        if detection.mask is not None:
-            return await asyncio.wrap_future(self._pool.submit(full_size, detection, picture.rgb))
-        if self._masks is None or self._segmenter is None:
-            return None
-        try:
-            async with asyncio.timeout(self._limits.locate_timeout_s), self._mask_places:
-                job = self._pool.submit(self._segmenter.preprocess, picture.rgb, detection.box)
-                return await asyncio.wrap_future(self._masks.submit(await asyncio.wrap_future(job)))
-        except TimeoutError:
-            return None
+    async def _mask(self, photo: Photograph, picture: Picture, found: Detection) -> Mask | None:
+        with photo.watch.stage("locate"):
+            if found.mask is not None:
+                return await asyncio.wrap_future(self._pool.submit(full_size, found, picture.rgb))
+            if self._masks is None or self._segmenter is None:
+                return None
+            try:
+                async with asyncio.timeout(self._limits.locate_timeout_s), self._mask_places:
+                    job = self._pool.submit(self._segmenter.preprocess, picture.rgb, found.box)
+                    return await asyncio.wrap_future(self._masks.submit(await asyncio.wrap_future(job)))
+            except TimeoutError:
+                return None
+
+    def _recalled(self, photo: Photograph, prompts: PromptSet) -> Sequence[Detection] | None:
+        known = photo.recall(self._boxes_of(prompts))
+        return None if known is None else unpacked(known)
+
+    def _keep(self, photo: Photograph, prompts: PromptSet, found: Sequence[Detection]) -> None:
+        if photo.is_remembered:
+            photo.keep(self._boxes_of(prompts), packed(found))
+
+    def _boxes_of(self, prompts: PromptSet) -> BoxesOf:
+        return BoxesOf(prompts if self._localizer.reads_prompts else PromptSet())
 
     def _prepare(self, picture: Picture, prompts: PromptSet, field: str) -> LocatorInput:
         try:

@@ -81,13 +81,3 @@ class Looking:
         rows = np.concatenate(parts)
         ends = np.cumsum([len(views) for views in pictures])
         return np.split(rows, ends[:-1])
-
-
-def shown_of(scene: Scene, names: Sequence[str]) -> list[str]:
-    """Those of the named views that the scene has a box, or a mask, for."""
-    return [
-        name
-        for name in names
-        if (not VIEWS[name].needs_box or scene.box is not None)
-        and (not VIEWS[name].needs_mask or scene.mask is not None)
-    ]

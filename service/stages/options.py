@@ -29,7 +29,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds and defaults of one recognizer; times in seconds, `box_margin` as a part of the box's size."""
+    """Bounds and defaults of one recognizer; times in seconds, `box_margin` as a part of the box's size. memory_bytes:
+    for what is known of pictures seen before, 0 for none."""
 
     image: ImageLimits = DEFAULT_LIMITS
     branches: tuple[str, ...] = DEFAULT_BRANCHES
@@ -41,6 +42,7 @@ class Limits:
     max_batch: BatchSizes = field(default_factory=BatchSizes)
     max_waiting: int = 256
     threads: int = 2
+    memory_bytes: int = 0
 
     @property
     def pictures_at_once(self) -> int:
@@ -103,10 +105,6 @@ class Plan:
     @property
     def box_branches(self) -> tuple[str, ...]:
         return tuple(name for name in self.branches if VIEWS[name].needs_box)
-
-    @property
-    def needs_mask(self) -> bool:
-        return any(VIEWS[name].needs_mask for name in self.branches)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,76 @@
-"""From a box to the views that answer: the mask, where one is needed, and the views, a few scenes at a time."""
+"""From a box to embeddings of the views that can be shown; of those that are known already nothing is made again."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from service.images import Picture
+import numpy as np
+
+from service.models.ports import Floats
 from service.recognition.boxes import Detection
-from service.recognition.views import answering_views
-from service.stages.locating import Locating
-from service.stages.looking import Looking, Views, shown_of
+from service.recognition.views import FULL, VIEWS, Scene, Style, answering_views
+from service.stages.locating import Located, Locating
+from service.stages.looking import Looking, Looks, Views
 from service.stages.options import Limits, Plan
-from service.telemetry import Stopwatch
+from service.stages.photograph import Photograph
+from service.stages.pieces import MaskOf, ViewOf
+from service.stages.together import all_of
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Views to look at, those of an object as it was `found`; `instead` where none of the object can be shown."""
+
+    found: Detection | None
+    names: tuple[str, ...]
+    instead: tuple[str, ...] = ()
+
+    @cached_property
+    def mask(self) -> MaskOf | None:
+        """Of the object, if a view needs it."""
+        wanted = self.found is not None and any(VIEWS[name].needs_mask for name in self.names)
+        return MaskOf.made_from(self.found) if wanted and self.found is not None else None
+
+    def shown(self, *, masked: bool) -> tuple[str, ...]:
+        """The views that answer, where the mask is empty or not."""
+        boxed = self.found is not None
+        possible = [
+            name
+            for name in self.names
+            if (boxed or not VIEWS[name].needs_box) and (masked or not VIEWS[name].needs_mask)
+        ]
+        return answering_views(self.names, possible, self.instead)
+
+    def piece(self, name: str, style: Style) -> ViewOf:
+        return ViewOf.seen(name, self.found, self.mask, style)
+
+
+def whole_sight(located: Located, plan: Plan) -> Sight:
+    """The plan's views, or the full picture alone where none of the object can be shown (section 3.1)."""
+    return Sight(located.best, plan.branches, instead=(FULL,))
+
+
+def relied_on(located: Located, plan: Plan, shown: Collection[str]) -> Located:
+    """What was located, with a fallback where there is a box, but masks were asked for and none was made."""
+    missing = plan.box_branches and not any(VIEWS[name].needs_box for name in shown)
+    return replace(located, fallback="no_detection") if missing and located.fallback is None else located
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The views that can be shown, and what is known of them already."""
+
+    shown: tuple[str, ...]
+    known: Looks
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(name for name in self.shown if name not in self.known)
+
+    @property
+    def misses_mask(self) -> bool:
+        return any(VIEWS[name].needs_mask for name in self.missing)
 
 
 class Seeing:
@@ -19,26 +80,52 @@ class Seeing:
         self._locating, self._looking = locating, looking
         self._places = asyncio.Semaphore(limits.max_batch.encoder)
 
-    async def whole(
-        self, picture: Picture, found: Detection | None, plan: Plan, watch: Stopwatch, seen: Sequence[str] = ()
-    ) -> tuple[tuple[str, ...], Views]:
-        """The branches that answer for the picture, and the views of those not `seen` yet."""
-        async with self._places:
-            with watch.stage("locate"):
-                scene = await self._locating.scene(picture, found, plan)
-            shown = answering_views(plan.branches, shown_of(scene, plan.branches))
-            missing = [name for name in shown if name not in seen]
-            return shown, await self._looking.make(scene, missing, plan.style, watch)
+    async def look(self, photo: Photograph, sights: Sequence[Sight], style: Style) -> list[dict[str, Floats]]:
+        """For each sight the unit embeddings `[D]` of its views that can be shown; the encoder is called once for all
+        that are not known yet, and not at all where none is missing."""
+        pairs = await all_of(self._made(photo, sight, style) for sight in sights)
+        new = iter(await self._looking.embed([views for _, views in pairs if views is not None], photo.watch))
+        return [
+            _complete(photo, sight, style, seen, {} if views is None else next(new))
+            for sight, (seen, views) in zip(sights, pairs, strict=True)
+        ]
 
-    async def boxed(
-        self,
-        picture: Picture,
-        found: Detection | None,
-        plan: Plan,
-        watch: Stopwatch,
-        instead: Sequence[str] = (),
-    ) -> Views:
-        """The views made with one box of several; `instead` where none of them can be shown."""
+    def look_now(self, photo: Photograph, sight: Sight, style: Style, timeout_s: float) -> dict[str, Floats]:
+        """The same for views without a mask and callers without an event loop. Raises DeadlineExceeded."""
+        seen, rows = _seen(photo, sight, style, masked=False), {}
+        if seen.missing:
+            scene = Scene(photo.picture_now().rgb, sight.found.box if sight.found is not None else None)
+            made = self._looking.look_now(scene, seen.missing, style, timeout_s)
+            rows = dict(zip(seen.missing, made, strict=True))
+        return _complete(photo, sight, style, seen, rows)
+
+    async def _made(self, photo: Photograph, sight: Sight, style: Style) -> tuple[_Seen, Views | None]:
+        """What is known of a sight, and its other views, if there are any."""
+        masked = photo.recall(sight.mask) if sight.mask is not None else False
+        seen = None if masked is None else _seen(photo, sight, style, masked=masked)
+        if seen is not None and not seen.missing:
+            return seen, None
+        await photo.picture()
         async with self._places:
-            scene = await self._locating.scene(picture, found, plan)
-            return await self._looking.make(scene, shown_of(scene, plan.box_branches) or instead, plan.style, watch)
+            wants_mask = seen is None or seen.misses_mask
+            scene = await self._locating.scene(photo, sight.found, masked=wants_mask)
+            if seen is None or (wants_mask and scene.mask is None):  # which may be too late this time
+                seen = _seen(photo, sight, style, masked=scene.mask is not None)
+            return seen, await self._looking.make(scene, seen.missing, style, photo.watch)
+
+
+def _seen(photo: Photograph, sight: Sight, style: Style, *, masked: bool) -> _Seen:
+    shown = sight.shown(masked=masked)
+    rows = {name: photo.recall(sight.piece(name, style)) for name in shown}
+    return _Seen(shown, {name: row for name, row in rows.items() if row is not None})
+
+
+def _complete(photo: Photograph, sight: Sight, style: Style, seen: _Seen, rows: Looks) -> dict[str, Floats]:
+    """All views that are shown, with the new `rows`; those are kept, if they are numbers."""
+    looks = dict(seen.known)
+    for name, row in rows.items():
+        looks[name] = row.copy()  # a part of the batch's rows would keep all of these
+        looks[name].setflags(write=False)
+        if np.isfinite(looks[name]).all():
+            photo.keep(sight.piece(name, style), looks[name])
+    return {name: looks[name] for name in seen.shown}

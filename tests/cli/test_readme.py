@@ -18,7 +18,7 @@ from service.recognition.fusion import FUSIONS
 from service.recognition.views import VIEWS
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-CHANGING = {"request_id", "created_at", "updated_at", "timings_ms", "branch", "reason"}
+CHANGING = {"request_id", "created_at", "updated_at", "timings_ms", "cached", "branch", "reason"}
 
 
 def agree(found: Any, shown: Any) -> bool:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from service.api.schemas import RecognitionOut
 
+CHANGING = ("request_id", "timings_ms", "cached")
+
 
 def encoded(data: bytes) -> str:
     return base64.b64encode(data).decode()
@@ -45,7 +47,7 @@ async def put_dataset(client: httpx.AsyncClient, name: str, **content: Any) -> d
 
 def unchanging(answer: dict[str, Any], *besides: str) -> dict[str, Any]:
     """An answer without what differs from request to request."""
-    return {name: value for name, value in answer.items() if name not in ("request_id", "timings_ms", *besides)}
+    return {name: value for name, value in answer.items() if name not in (*CHANGING, *besides)}
 
 
 def scores_of(entry: dict[str, Any], labels: list[str]) -> NDArray[np.float64]:

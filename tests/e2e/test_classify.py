@@ -22,11 +22,11 @@ JPEG = {"content-type": "image/jpeg"}
 async def test_a_photograph_gets_its_label_a_box_and_what_every_branch_says(
     client: httpx.AsyncClient, things: str, photographs: dict[str, bytes], name: str
 ) -> None:
-    response = await classify(client, photographs[name], dataset=things, top_k=3)
+    response = await classify(client, photographs[name] + b"not seen before", dataset=things, top_k=3)
     assert response.status_code == 200, response.text
     answer = response.json()
     assert answer["label"] == LABELS[name]
-    assert answer["fallback"] is None
+    assert (answer["fallback"], answer["cached"]) == (None, False)
     assert set(answer["branches"]) == {"full", "fg", "fg_mask"}  # what answers usually with this profile
     assert {branch["label"] for branch in answer["branches"].values()} == {LABELS[name]}
     assert answer["confidence"] == max(branch["confidence"] for branch in answer["branches"].values())
@@ -72,7 +72,7 @@ async def test_all_three_forms_of_a_request_give_the_same_answer(
     ]
     bodies = [answer.json() for answer in answers]
     for body in bodies:
-        for changing in ("request_id", "timings_ms"):
+        for changing in ("request_id", "timings_ms", "cached"):
             body.pop(changing)
     assert [answer.status_code for answer in answers] == [200] * 4
     assert bodies[1:] == bodies[:1] * 3

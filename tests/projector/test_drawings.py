@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -99,9 +100,9 @@ class CountingTower:
     def __init__(self) -> None:
         self.seen = 0
 
-    def embed(self, picture: Image.Image) -> Floats:
-        self.seen += 1
-        return np.full(512, picture.width, np.float32)
+    def embed(self, pictures: Sequence[Image.Image]) -> Floats:
+        self.seen += len(pictures)
+        return np.full((len(pictures), 512), 224, np.float32)
 
 
 def test_embedding_resumes_and_passes_over_unreadable_files(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from service.recognition.views import (
     VIEWS,
     Scene,
     Style,
+    View,
     answering_views,
     box_mask,
     crop,
@@ -309,3 +311,23 @@ def test_views_that_could_be_shown_answer_or_the_full_picture_alone(asked: list[
         assert answering == ("full",)
     else:
         assert answering == tuple(name for name in asked if name in seen)
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+@settings(max_examples=25)
+@given(scene=scenes(), style=styles, other=styles)
+def test_a_view_depends_on_no_other_part_of_the_style_than_it_says(
+    view: View, scene: Scene, style: Style, other: Style
+) -> None:
+    elsewhere = replace(other, **{part: getattr(style, part) for part in view.style})
+    assert np.array_equal(view.make(scene, style), view.make(scene, elsewhere))
+
+
+CHANGED = {"pad": (9, 8, 7), "margin": 0.5, "wide_margin": 1.0, "blur": 0.3}
+
+
+@pytest.mark.parametrize(("name", "part"), [(view.name, part) for view in VIEWS.values() for part in view.style])
+def test_a_view_depends_on_every_part_of_the_style_that_it_says(name: str, part: str) -> None:
+    scene = Scene(numbered(12, 9), Box(3, 4, 6, 10), np.eye(12, 9, dtype=np.bool_))
+    made, changed = (VIEWS[name].make(scene, style) for style in (Style(), Style(**{part: CHANGED[part]})))
+    assert not np.array_equal(made, changed)

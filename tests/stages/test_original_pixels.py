@@ -36,7 +36,7 @@ def original(found: Detection) -> tuple[float, ...]:
 
 async def test_the_boxes_of_the_picture_and_of_its_objects_are_scaled(start: Start, huge: bytes) -> None:
     encoder = ColourEncoder()
-    recognizer = start(FakeLocalizer(always(FIRST, SECOND)), encoder, **REDUCED)
+    recognizer = start(FakeLocalizer(always(FIRST, SECOND)), encoder, threads=1, **REDUCED)
     answer = await recognizer.recognize(huge, dataset_of(), Options(objects=2))
     assert [view.shape[:2] for view in encoder.views] == [(1152, 1025), (600, 600), (1052, 1052)]
     assert (answer.width, answer.height) == (WIDTH, HEIGHT)

@@ -98,8 +98,6 @@ def test_branches_come_in_one_order_with_the_full_picture_first() -> None:
     plan = plan_of({"branches": ("bg_shape", "fg", "center_crop", "full")})
     assert plan.branches == ("full", "fg", "bg_shape", "center_crop")
     assert plan.box_branches == ("fg", "bg_shape")
-    assert plan.needs_mask
-    assert not plan_of({"branches": ("full", "fg")}).needs_mask
 
 
 def test_the_services_branches_lose_those_with_masks_where_nothing_makes_masks() -> None:

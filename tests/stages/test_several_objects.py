@@ -78,7 +78,7 @@ async def test_duplicates_of_a_better_box_are_no_objects(start: Start, overlap: 
 async def test_a_group_of_objects_is_no_object_though_the_picture_may_be_judged_by_it(start: Start) -> None:
     group = Detection(Box(2, 2, 22, 14), 0.95, is_group=True)
     encoder = ColourEncoder()
-    recognizer = start(FakeLocalizer(always(group, FIRST, SECOND)), encoder, FakeSegmenter())
+    recognizer = start(FakeLocalizer(always(group, FIRST, SECOND)), encoder, FakeSegmenter(), threads=1)
     options = {"branches": ("fg", "fg_mask"), "pad_colour": "black"}
     answer = await recognizer.recognize(SCENE, BOTH, Options(objects=5, **options))
     assert answer.objects is not None

@@ -1,0 +1,97 @@
+"""A picture as it came: its pixels are decoded once, and only when they are needed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, cast
+
+from service.images import Picture, decode
+from service.stages.memory import Memory
+from service.stages.options import Limits
+from service.stages.pieces import Frame, FrameOf, Piece, Value
+from service.telemetry import Stopwatch
+
+
+class Decoding:
+    """What photographs share: the memory of earlier ones, and the places for decoded ones.
+
+    Only so many pictures are decoded as keep the models busy: the first that came are the first to be done, and the
+    others wait as compressed bytes.
+    """
+
+    def __init__(self, memory: Memory, limits: Limits, pool: ThreadPoolExecutor) -> None:
+        self.memory, self.limits, self.pool = memory, limits, pool
+        self.places = asyncio.Semaphore(limits.pictures_at_once)
+
+    @asynccontextmanager
+    async def opened(self, data: bytes, watch: Stopwatch) -> AsyncIterator["Photograph"]:
+        """The encoded picture, known to be one, with its frame; it holds a place from its decoding to the end.
+
+        Raises:
+            ImageError: the bytes are no acceptable picture.
+        """
+        name = await asyncio.wrap_future(self.pool.submit(self.memory.name_of, data)) if self.memory.is_on else b""
+        async with AsyncExitStack() as held:
+            photo = Photograph(data, name, self, watch, held)
+            if photo.recall(FrameOf()) is None:
+                await photo.picture()
+            yield photo
+
+    def opened_now(self, data: bytes) -> "Photograph":
+        """The encoded picture, not judged yet, for callers without an event loop."""
+        return Photograph(data, self.memory.name_of(data), self, Stopwatch(), AsyncExitStack())
+
+
+class Photograph:
+    """One request's picture, the `watch` that times what is done with it, and what is known of it, from this request
+    and from earlier ones."""
+
+    def __init__(self, data: bytes, name: bytes, decoding: Decoding, watch: Stopwatch, held: AsyncExitStack) -> None:
+        self.watch = watch
+        self._data, self._name, self._decoding, self._held = data, name, decoding, held
+        self._known: dict[Piece[Any], Any] = {}
+        self._picture: Picture | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def frame(self) -> Frame:
+        return cast(Frame, self._known[FrameOf()])
+
+    @property
+    def is_remembered(self) -> bool:
+        return self._decoding.memory.is_on
+
+    def recall(self, piece: Piece[Value]) -> Value | None:
+        """What is known, None where it is not; the same for the rest of the request."""
+        if piece not in self._known:
+            found = self._decoding.memory.recall(self._name, piece)
+            if found is None:
+                return None
+            self._known[piece] = found
+        return cast(Value, self._known[piece])
+
+    def keep(self, piece: Piece[Value], value: Value) -> None:
+        """For the rest of the request, and for others with the same picture. The value must not be changed any more."""
+        self._known[piece] = value
+        self._decoding.memory.keep(self._name, piece, value)
+
+    async def picture(self) -> Picture:
+        """Its pixels. Ask for them before anything else that others wait for too: there may be no place yet.
+
+        Raises:
+            ImageError: only for bytes that were never decoded.
+        """
+        async with self._one_at_a_time:
+            if self._picture is None:
+                await self._held.enter_async_context(self._decoding.places)
+                with self.watch.stage("decode"):
+                    await asyncio.wrap_future(self._decoding.pool.submit(self.picture_now))
+        return self.picture_now()
+
+    def picture_now(self) -> Picture:
+        """Its pixels, for callers without an event loop. Raises ImageError."""
+        if self._picture is None:
+            self._picture = decode(self._data, self._decoding.limits.image)
+            self.keep(FrameOf(), Frame.of(self._picture))
+        return self._picture

@@ -1,0 +1,101 @@
+"""A picture's pixels are decoded once, when they are needed, and only so many pictures are decoded at a time."""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from fakes import COLOURS, picture_of, pixels_of, until
+
+from service.errors import ImageTruncated
+from service.images import Picture
+from service.models.batch_size import BatchSizes
+from service.stages.memory import Memory
+from service.stages.options import Limits
+from service.stages.photograph import Decoding
+from service.telemetry import Stopwatch
+
+pytestmark = pytest.mark.anyio
+PICTURES = [picture_of(colour, size=(width, 5)) for colour in COLOURS for width in (6, 7)]
+PLACES = 3
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as threads:
+        yield threads
+
+
+def decoding(pool: ThreadPoolExecutor, memory_bytes: int = 2**20) -> Decoding:
+    return Decoding(Memory(memory_bytes, ["encoder 1"]), Limits(max_batch=BatchSizes.all(1), threads=1), pool)
+
+
+class Crowd:
+    """Each opens a picture, asks for its pixels and leaves when the gate is opened."""
+
+    def __init__(self, shared: Decoding) -> None:
+        self.shared, self.gate = shared, asyncio.Event()
+        self.opened: list[bytes] = []
+        self.decoded: list[Picture] = []
+
+    async def one(self, data: bytes) -> None:
+        async with self.shared.opened(data, Stopwatch()) as photo:
+            self.opened.append(data)
+            self.decoded.append(await photo.picture())
+            await self.gate.wait()
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_those_that_have_no_place_wait_as_bytes_but_known_ones_are_opened(
+    pool: ThreadPoolExecutor, known: bool
+) -> None:
+    shared = decoding(pool)
+    for data in PICTURES if known else ():
+        async with shared.opened(data, Stopwatch()):
+            pass
+    crowd = Crowd(shared)
+    works = [asyncio.ensure_future(crowd.one(data)) for data in PICTURES]
+    await until(lambda: len(crowd.decoded) == PLACES and len(crowd.opened) == (len(PICTURES) if known else PLACES))
+    for _ in range(5):  # those that could be decoded would be by now: the pool has been through all that it was given
+        await asyncio.wrap_future(pool.submit(len, ()))
+    assert len(crowd.decoded) == PLACES
+    crowd.gate.set()
+    await asyncio.gather(*works)
+    assert sorted(picture.rgb.tobytes() for picture in crowd.decoded) == sorted(
+        pixels_of(data).tobytes() for data in PICTURES
+    )
+
+
+async def test_many_who_ask_at_once_get_the_same_pixels_and_the_time_of_one_decoding(pool: ThreadPoolExecutor) -> None:
+    shared, watch = decoding(pool), Stopwatch()
+    async with shared.opened(PICTURES[0], Stopwatch()):
+        pass
+    async with shared.opened(PICTURES[0], watch) as photo:
+        assert "decode" not in watch.stages_ms
+        first, *others = await asyncio.gather(*(photo.picture() for _ in range(4)))
+        assert all(picture is first for picture in others)
+        assert (photo.frame.width, photo.frame.height, photo.frame.scale) == (6, 5, (1.0, 1.0))
+
+
+async def test_one_who_leaves_while_he_waits_takes_no_place(pool: ThreadPoolExecutor) -> None:
+    shared = decoding(pool)
+    crowd = Crowd(shared)
+    works = [asyncio.ensure_future(crowd.one(data)) for data in PICTURES]
+    await until(lambda: len(crowd.decoded) == PLACES)
+    for work in works:
+        work.cancel()
+    await asyncio.wait(works)
+    async with shared.opened(PICTURES[0], Stopwatch()) as photo:
+        assert (await photo.picture()).width == 6
+
+
+@pytest.mark.parametrize("memory_bytes", [0, 2**20])
+async def test_bytes_that_are_no_picture_are_refused_and_give_their_place_back(
+    pool: ThreadPoolExecutor, memory_bytes: int
+) -> None:
+    shared = decoding(pool, memory_bytes)
+    for _ in range(PLACES + 1):
+        with pytest.raises(ImageTruncated):
+            async with shared.opened(PICTURES[0][:40], Stopwatch()):
+                pass
+    assert shared.memory.state().entries == 0
