@@ -53,7 +53,9 @@ def load_parts(settings: Settings) -> Parts:
 
 
 def _dataset_encoder(engine: Engine) -> DatasetEncoder:
-    recognizer = engine.recognizer
+    from service.models.comparing import ResidentPrototypes  # torch, which takes its time to import
+
+    recognizer, device = engine.recognizer, engine.hardware.device
     return DatasetEncoder(
         recognizer.encoder.name,
         recognizer.encoder.revision,
@@ -61,6 +63,7 @@ def _dataset_encoder(engine: Engine) -> DatasetEncoder:
         recognizer.embed_exemplar,
         picture_revision=f"{recognizer.localizer.name} {recognizer.localizer.revision}",
         shared_space=engine.encoder_row.family == "embedded_clip",  # its projector lays texts near pictures
+        resident=lambda prototypes: ResidentPrototypes(prototypes, device),
     )
 
 
