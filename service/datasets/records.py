@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.datasets.spec import DatasetSpec
+from service.recognition.priors import PriorTables
 
 Floats = NDArray[np.float32]
 Status = Literal["ready", "building", "failed"]
@@ -32,6 +34,10 @@ class Dataset:
     def cosines(self, views: Floats) -> Floats:
         """`[V, L]` of unit `views [V, D]`."""
         return views @ self.prototypes.T if self.compare is None else self.compare(views)
+
+    @cached_property
+    def prior_tables(self) -> PriorTables:
+        return PriorTables(self.spec.priors, self.labels, self.spec.class_prior)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from service.models.ports import Floats
 from service.recognition.abstention import presence
 from service.recognition.answers import MetadataEffect, Score, Verdict, best_scores, branch_of
 from service.recognition.fusion import Evidence, Fused, applicable
-from service.recognition.priors import AppliedPrior, apply_priors
+from service.recognition.priors import AppliedPrior
 from service.recognition.views import DEFAULT_BRANCHES
 from service.stages.looking import Looks
 from service.stages.options import Plan
@@ -22,8 +22,7 @@ class Answering:
 
     def __init__(self, dataset: Dataset, plan: Plan, logit_scale: float) -> None:
         self._dataset, self._plan, self._logit_scale = dataset, plan, logit_scale
-        spec = dataset.spec
-        self.prior: AppliedPrior = apply_priors(spec.priors, plan.options.metadata, dataset.labels, spec.class_prior)
+        self.prior: AppliedPrior = dataset.prior_tables.apply(plan.options.metadata)
 
     @property
     def labels(self) -> tuple[str, ...]:
