@@ -16,12 +16,14 @@ from service.api.state import Parts, State
 from service.datasets.build_store import BuildStore
 from service.datasets.builder import PrototypeBuilder
 from service.datasets.database import Database
+from service.datasets.pacing import Traffic
 from service.datasets.prototypes import DatasetEncoder
 from service.datasets.records import RegistryLimits
 from service.datasets.registry import Registry
 from service.datasets.store import DatasetStore
 from service.engine import Engine, load_engine, warm_up
 from service.errors import ServiceError
+from service.models.hardware import use_torch_threads
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ def load_parts(settings: Settings) -> Parts:
     registry = Registry(
         store,
         builds,
-        PrototypeBuilder(store, builds, encoder, settings.build_chunk_texts),
+        PrototypeBuilder(store, builds, encoder, settings.build_chunk_texts, _traffic(engine)),
         encoder,
         engine.recognizer.localizer.check_prompts,
         RegistryLimits(settings.max_classes, settings.background_build_texts, settings.prototypes_cache_mb * 2**20),
@@ -65,6 +67,13 @@ def _dataset_encoder(engine: Engine) -> DatasetEncoder:
         shared_space=engine.encoder_row.family == "embedded_clip",  # its projector lays texts near pictures
         resident=lambda prototypes: ResidentPrototypes(prototypes, device),
     )
+
+
+def _traffic(engine: Engine) -> Traffic:
+    def use_threads(one: bool) -> None:
+        use_torch_threads(1 if one else engine.hardware.threads)
+
+    return Traffic(lambda: engine.recognizer.occupancy.is_busy, use_threads)
 
 
 def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None) -> FastAPI:

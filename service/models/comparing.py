@@ -1,13 +1,10 @@
 """Views against all classes of a dataset: one product, where the prototypes lie (in memory, or on the GPU)."""
 
-import threading
-
 import numpy as np
 import torch
 
+from service.models.hardware import use_torch_threads
 from service.models.ports import Floats
-
-_thread = threading.local()
 
 
 class ResidentPrototypes:
@@ -23,22 +20,9 @@ class ResidentPrototypes:
     @torch.inference_mode()
     def __call__(self, views: Floats) -> Floats:
         """Cosines `[V, L]` of unit `views [V, D]`, in float32; safe to call from several threads."""
-        one_torch_thread()
+        use_torch_threads(1)  # requests compute side by side
         seen = np.zeros((max(2, len(views)), views.shape[1]), np.float32)  # one view alone takes a slower way
         seen[: len(views)] = views
         cosines = (self._rows @ torch.from_numpy(seen).to(self._rows.device).T).T[: len(views)]
         rows: Floats = cosines.contiguous().cpu().numpy()
         return rows
-
-
-def one_torch_thread() -> None:
-    """Let torch compute in the calling thread alone: where several requests compute at once, threads that wait for
-    each other by spinning cost more than they bring. Other threads keep what they have."""
-    if getattr(_thread, "is_single", False):
-        return
-    usual = torch.get_num_threads()
-    torch.set_num_threads(1)  # of this thread, and of those to come
-    restoring = threading.Thread(target=torch.set_num_threads, args=(usual,))
-    restoring.start()
-    restoring.join()
-    _thread.is_single = True
