@@ -1,6 +1,7 @@
 """The composition root: settings become parts, parts become an application."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -50,6 +51,9 @@ def load_parts(settings: Settings) -> Parts:
     )
     registry.start()
     warm_up(engine.recognizer)
+    # What is loaded stays: looking through it for garbage again and again would stop every thread for long.
+    gc.collect()
+    gc.freeze()
     log.info("ready", extra={"device": str(engine.hardware), "profile": settings.profile, "database": str(database)})
     return Parts(engine, registry, database)
 
