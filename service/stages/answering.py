@@ -1,6 +1,6 @@
 """From embeddings to an answer: probabilities of each view, the fusion, and what it is worth (L2R2, 3.2 and 3.3)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from service.recognition.abstention import presence
 from service.recognition.answers import MetadataEffect, Score, Verdict, best_scores, branch_of
 from service.recognition.fusion import Evidence, Fused, applicable
 from service.recognition.priors import AppliedPrior
+from service.recognition.scoring import class_logits
 from service.recognition.views import DEFAULT_BRANCHES
 from service.stages.looking import Looks
 from service.stages.options import Plan
@@ -35,6 +36,11 @@ class Answering:
     def evidence(self, looks: Looks, box_score: float | None) -> Evidence:
         logits = self._logits(looks)
         return Evidence(tuple(looks), logits, box_score, self.prior.log_weights)
+
+    def logits_of(self, looks: Looks, places: Sequence[int]) -> Mapping[str, Floats]:
+        """Of each look `[K]`, of the classes of these places alone."""
+        chosen = self._dataset.prototypes[list(places)]
+        return {name: class_logits(look, chosen, self._logit_scale) for name, look in looks.items()}
 
     def _logits(self, looks: Looks) -> Floats:
         logits: Floats = self._dataset.cosines(np.stack(list(looks.values())))
