@@ -1,6 +1,7 @@
 """The composition root: settings become parts, parts become an application."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +17,14 @@ from service.api.state import Parts, State
 from service.datasets.build_store import BuildStore
 from service.datasets.builder import PrototypeBuilder
 from service.datasets.database import Database
+from service.datasets.pacing import Traffic
 from service.datasets.prototypes import DatasetEncoder
 from service.datasets.records import RegistryLimits
 from service.datasets.registry import Registry
 from service.datasets.store import DatasetStore
 from service.engine import Engine, load_engine, warm_up
 from service.errors import ServiceError
+from service.models.hardware import use_torch_threads
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -41,19 +44,24 @@ def load_parts(settings: Settings) -> Parts:
     registry = Registry(
         store,
         builds,
-        PrototypeBuilder(store, builds, encoder, settings.build_chunk_texts),
+        PrototypeBuilder(store, builds, encoder, settings.build_chunk_texts, _traffic(engine)),
         encoder,
         engine.recognizer.localizer.check_prompts,
         RegistryLimits(settings.max_classes, settings.background_build_texts, settings.prototypes_cache_mb * 2**20),
     )
     registry.start()
     warm_up(engine.recognizer)
+    # What is loaded stays: looking through it for garbage again and again would stop every thread for long.
+    gc.collect()
+    gc.freeze()
     log.info("ready", extra={"device": str(engine.hardware), "profile": settings.profile, "database": str(database)})
     return Parts(engine, registry, database)
 
 
 def _dataset_encoder(engine: Engine) -> DatasetEncoder:
-    recognizer = engine.recognizer
+    from service.models.comparing import ResidentPrototypes  # torch, which takes its time to import
+
+    recognizer, device = engine.recognizer, engine.hardware.device
     return DatasetEncoder(
         recognizer.encoder.name,
         recognizer.encoder.revision,
@@ -61,7 +69,15 @@ def _dataset_encoder(engine: Engine) -> DatasetEncoder:
         recognizer.embed_exemplar,
         picture_revision=f"{recognizer.localizer.name} {recognizer.localizer.revision}",
         shared_space=engine.encoder_row.family == "embedded_clip",  # its projector lays texts near pictures
+        resident=lambda prototypes: ResidentPrototypes(prototypes, device),
     )
+
+
+def _traffic(engine: Engine) -> Traffic:
+    def use_threads(one: bool) -> None:
+        use_torch_threads(1 if one else engine.hardware.threads)
+
+    return Traffic(lambda: engine.recognizer.occupancy.is_busy, use_threads)
 
 
 def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None) -> FastAPI:

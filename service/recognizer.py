@@ -29,7 +29,7 @@ from service.stages.options import Abilities, Limits, Options, Plan, plan_for, u
 from service.stages.originals import in_original_pixels
 from service.stages.photograph import Decoding, Photograph
 from service.stages.seeing import Seeing, Sight, relied_on, whole_sight
-from service.telemetry import Stopwatch
+from service.telemetry import Occupancy, Stopwatch
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -52,7 +52,7 @@ class Recognizer:
         self._locating = Locating(localizer, segmenter, limits, self._pool)
         self._looking = Looking(encoder, limits, self._pool)
         self._seeing = Seeing(self._locating, self._looking, limits)
-        self._inside = 0
+        self.occupancy = Occupancy()
 
     async def recognize(self, data: bytes, dataset: Dataset, options: Options) -> Recognition:
         """The answer to an encoded picture.
@@ -64,9 +64,9 @@ class Recognizer:
         """
         watch = Stopwatch()
         plan = plan_for(options, dataset, self.limits, self._abilities)
-        if self._inside >= self.limits.max_waiting:
-            raise Overloaded(f"{self._inside} pictures are being recognized or wait for it", retry_after_s=1)
-        self._inside += 1
+        if self.occupancy.inside >= self.limits.max_waiting:
+            raise Overloaded(f"{self.occupancy.inside} pictures are being recognized or wait for it", retry_after_s=1)
+        self.occupancy.enter()
         try:
             async with asyncio.timeout(self.limits.request_timeout_s), self._decoding.opened(data, watch) as photo:
                 answering = await self._in_pool(Answering, dataset, plan, self.encoder.logit_scale)
@@ -78,7 +78,7 @@ class Recognizer:
         except TimeoutError:
             raise DeadlineExceeded(f"no answer within {self.limits.request_timeout_s:g} s") from None
         finally:
-            self._inside -= 1
+            self.occupancy.leave()
 
     def embed_exemplar(self, data: bytes, prompts: PromptSet) -> Floats:
         """A class's example picture as a unit vector `[D]`: the mean of its full and its fg view, for one thread.

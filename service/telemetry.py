@@ -1,9 +1,10 @@
 """What is seen of a running service: structured logs, one object a line with the request's id and never a byte of a
-picture; and the time that each stage took."""
+picture; whether there is work; and the time that each stage took."""
 
 import contextvars
 import json
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 
 request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id", default=None)
 
+BUSY_FOR_S = 1.0
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -56,6 +58,25 @@ def configure_logging(level: str, line_format: str) -> None:
         logger.propagate = True
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # the service writes its own access lines
     logging.captureWarnings(True)
+
+
+@dataclass
+class Occupancy:
+    """How many are inside. Counted by one thread, read by any."""
+
+    inside: int = 0
+    left_s: float = -math.inf
+
+    def enter(self) -> None:
+        self.inside += 1
+
+    def leave(self) -> None:
+        self.inside, self.left_s = self.inside - 1, time.monotonic()
+
+    @property
+    def is_busy(self) -> bool:
+        """Also for a moment after the last one left: who comes again and again leaves short gaps."""
+        return self.inside > 0 or time.monotonic() - self.left_s < BUSY_FOR_S
 
 
 @dataclass

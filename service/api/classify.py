@@ -4,8 +4,7 @@ import asyncio
 import logging
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Request, Response
 
 from service.api.bodies import read_classify
 from service.api.disconnect import unless_gone
@@ -13,7 +12,7 @@ from service.api.examples import CLASSIFY_BATCH_BODY, CLASSIFY_BODY, problems, r
 from service.api.problems import problem_of
 from service.api.schemas import BatchOut, RecognitionOut
 from service.api.state import Parts, parts_of, state_of
-from service.api.wire import recognition_out
+from service.api.wire import json_response, recognition_out
 from service.datasets.records import Dataset
 from service.errors import ModelFailed, ServiceError
 from service.stages.options import Options
@@ -30,7 +29,7 @@ FAULTS = problems(400, 404, 409, 413, 415, 422, 500, 503, 504)
     responses={200: {"content": {"application/json": {"example": recognition_example()}}}, **FAULTS},
     openapi_extra=CLASSIFY_BODY,
 )
-async def classify(request: Request) -> JSONResponse:
+async def classify(request: Request) -> Response:
     """Recognize one picture: multipart with a file `image`, a raw `image/*` body with query parameters, or JSON with
     base64."""
     parts = parts_of(request)
@@ -38,11 +37,11 @@ async def classify(request: Request) -> JSONResponse:
     options = asked.fields.options(state_of(request).settings.max_top_k)
     dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset, asked.fields.dataset_version)
     work = _one(parts, asked.images[0], asked.fields.dataset, dataset, options)
-    return JSONResponse(await unless_gone(request, work))
+    return json_response(await unless_gone(request, work))
 
 
 @router.post("/classify/batch", response_model=BatchOut, responses=FAULTS, openapi_extra=CLASSIFY_BATCH_BODY)
-async def classify_batch(request: Request) -> JSONResponse:
+async def classify_batch(request: Request) -> Response:
     """Recognize several pictures (files or base64 strings `images`): for each an answer or an error of its own."""
     parts, settings = parts_of(request), state_of(request).settings
     asked = await read_classify(request, settings.max_batch_images, plural=True)
@@ -52,7 +51,7 @@ async def classify_batch(request: Request) -> JSONResponse:
     works = [_one(parts, image, asked.fields.dataset, dataset, options) for image in asked.images]
     outcomes = await unless_gone(request, asyncio.gather(*works, return_exceptions=True))
     results = [_item(index, outcome) for index, outcome in enumerate(outcomes)]
-    return JSONResponse({"request_id": request_id.get(), "results": results})
+    return json_response({"request_id": request_id.get(), "results": results})
 
 
 def _item(index: int, outcome: dict[str, Any] | BaseException) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from service.telemetry import request_id
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's number for it
 MEDIA_TYPE = "application/problem+json"
+NAME_TAG, OBJECT_TAG = "<name>", "<object>"  # steps of pydantic's, not of the document
 log = logging.getLogger(__name__)
 
 
@@ -69,7 +70,7 @@ def invalid_fields(errors: Sequence[Mapping[str, Any]]) -> ServiceError:
 def _from_pydantic(error: Mapping[str, Any]) -> FieldProblem:
     path = ""
     for part in error["loc"]:
-        if part in ("body", "query", "path") and not path:
+        if (part in ("body", "query", "path") and not path) or part in (NAME_TAG, OBJECT_TAG):
             continue
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
     expected = error.get("ctx", {}).get("expected")

@@ -13,6 +13,7 @@ from service.datasets.database import Database
 from service.datasets.schema import builds, chunks, datasets, exemplars, kept_versions, version_exemplars, versions
 
 Floats = NDArray[np.float32]
+CHUNKS_READ = 16  # at a time: all of them together may be as large as what is made of them
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,15 @@ class BuildStore:
         with self._database.reading() as connection:
             total = connection.scalar(sa.select(builds.c.class_count).where(_is(builds, key)))
             query = sa.select(chunks.c.class_count, chunks.c.vectors).where(_is(chunks, key))
-            rows = connection.execute(query.order_by(chunks.c.first_class)).all()
-        if total is None or sum(row.class_count for row in rows) != total:
-            return None
-        return np.concatenate([np.frombuffer(row.vectors, "<f4").reshape(row.class_count, -1) for row in rows])
+            found = connection.execute(query.order_by(chunks.c.first_class).execution_options(yield_per=CHUNKS_READ))
+            rows, done = None, 0
+            for row in found:
+                part = np.frombuffer(row.vectors, "<f4").reshape(row.class_count, -1)
+                rows = np.empty((total or 0, part.shape[1]), np.float32) if rows is None else rows
+                if done + len(part) <= len(rows):
+                    rows[done : done + len(part)] = part
+                done += len(part)
+        return rows if done == total else None
 
 
 def _is(table: sa.Table, key: BuildKey) -> sa.ColumnElement[bool]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from service.batching import Batcher, WorkerHealth
 from service.datasets.build_store import BuildKey, BuildStore, Chunk
 from service.datasets.contents import VersionGone
+from service.datasets.pacing import Traffic, embed_paced
 from service.datasets.prototypes import DatasetEncoder, class_rows, work_of
 from service.datasets.spec import DatasetSpec
 from service.datasets.store import DatasetStore
@@ -23,10 +24,11 @@ Floats = NDArray[np.float32]
 FIRST_CHUNK_TEXTS = 16  # how fast the encoder is shows in the first chunk, which must be done within its lease
 FIRST_LEASE_S = 30.0
 LEAST_LEASE_S = 10.0
-LEASES_IN_CHUNKS = 4  # a lease holds for so many chunks as the last one
+LEASES_IN_CHUNKS = 20  # a lease holds for so many chunks as the last one, and beside requests each takes far longer
 PICTURE_LEASE_S = 120.0  # it is renewed before each picture, the slowest of which takes some tens of seconds
 LOOK_AGAIN_S = 0.5
 MOST_WAITING = 100_000
+NO_TRAFFIC = Traffic()
 NOT_THE_TEXTS_FAULT = (DatabaseUnavailable, Overloaded, NotReady, DeadlineExceeded)  # to be tried again
 log = logging.getLogger(__name__)
 
@@ -41,9 +43,16 @@ class PrototypeBuilder:
     A build is held by a lease in the database, so that of several replicas and threads one does it.
     """
 
-    def __init__(self, store: DatasetStore, builds: BuildStore, encoder: DatasetEncoder, chunk_texts: int) -> None:
+    def __init__(
+        self,
+        store: DatasetStore,
+        builds: BuildStore,
+        encoder: DatasetEncoder,
+        chunk_texts: int,
+        traffic: Traffic = NO_TRAFFIC,
+    ) -> None:
         self._store, self._builds = store, builds
-        self._encoder, self._chunk_texts = encoder, chunk_texts
+        self._encoder, self._chunk_texts, self._traffic = encoder, chunk_texts, traffic
         self._embedding = threading.Lock()
         self._queued: set[BuildKey] = set()
         self._queued_lock = threading.Lock()
@@ -135,7 +144,10 @@ class PrototypeBuilder:
             self._go_on(not self._stopping.is_set() and self._builds.renew(key, owner, PICTURE_LEASE_S))
             return self._embed_picture(spec, data)
 
-        return Chunk(start, class_rows(spec, spec.classes[start:stop], self._embed, embed_example))
+        def embed(texts: Sequence[str]) -> Floats:
+            return embed_paced(texts, self._embed, self._traffic, self._stopping)
+
+        return Chunk(start, class_rows(spec, spec.classes[start:stop], embed, embed_example))
 
     def _go_on(self, wanted: bool) -> None:
         if not wanted:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.datasets.fingerprints import fingerprint, version_of
-from service.datasets.records import Dataset
+from service.datasets.records import Compare, Dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
 from service.models.ports import PromptSet
 from service.recognition.exemplars import exemplar_prototypes, picture_prototype
@@ -30,7 +30,8 @@ class DatasetEncoder:
     embed: unit embeddings `[N, D]` of texts. embed_picture: unit embedding `[D]` of a picture's bytes whose object the
     prompts name (None: the service takes no example pictures). picture_revision: changes whenever that embedding may
     change for another reason than the encoder (the localizer). shared_space: whether texts and pictures lie near enough
-    for a single class with pictures among names.
+    for a single class with pictures among names. resident: takes prototypes `[L, D]` to where views are compared with
+    them (None: the CPU).
     """
 
     name: str
@@ -39,6 +40,7 @@ class DatasetEncoder:
     embed_picture: EmbedPicture | None = None
     picture_revision: str = ""
     shared_space: bool = True
+    resident: Callable[[Floats], Compare] | None = None
 
     @property
     def revisions(self) -> tuple[str, str]:

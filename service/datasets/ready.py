@@ -1,6 +1,7 @@
 """Versions made ready to answer: their prototypes read once and held in memory, or built where they are missing."""
 
 import logging
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -27,13 +28,17 @@ class ReadyVersions:
         cache_bytes: int,
     ) -> None:
         self._contents, self._builds, self._builder, self._encoder = contents, builds, builder, encoder
-        self._loaded = LoadedDatasets(cache_bytes)
+        self._loaded, self._loading = LoadedDatasets(cache_bytes), threading.Lock()
 
     def get(self, version: str) -> Dataset:
         """Raises VersionGone, EncoderUnavailable, DatasetBuilding, DatasetBuildFailed."""
         loaded = self._loaded.get(version)
         if loaded is not None:
             return loaded
+        with self._loading:  # a long list is read once, however many ask for it at the same time
+            return self._loaded.get(version) or self._load(version)
+
+    def _load(self, version: str) -> Dataset:
         spec = self._contents.spec(version)
         if not self._encoder.serves(spec):
             detail = f"the dataset wants the encoder {spec.encoder!r}; this service runs {self._encoder.name!r}"
@@ -46,7 +51,8 @@ class ReadyVersions:
             vectors = from_rows(spec, rows, shared_space=self._encoder.shared_space)
         except ValueError:  # registered where another encoder runs
             raise EncoderUnavailable(no_mixing(self._encoder.name)) from None
-        dataset = Dataset(version, spec, spec.labels, vectors)
+        resident = self._encoder.resident
+        dataset = Dataset(version, spec, spec.labels, vectors, resident(vectors) if resident else None)
         self._loaded.keep(dataset)
         return dataset
 

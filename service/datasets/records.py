@@ -1,28 +1,43 @@
 """What callers see of registered datasets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.datasets.spec import DatasetSpec
+from service.recognition.priors import PriorTables
 
 Floats = NDArray[np.float32]
 Status = Literal["ready", "building", "failed"]
 Origin = Literal["registered", "calibrated"]
+Compare = Callable[[Floats], Floats]  # unit views [V, D] to their cosines with all classes [V, L]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One version of a class list, ready to answer: `prototypes [L, D]` in the order of `spec.classes`."""
+    """One version of a class list, ready to answer: `prototypes [L, D]` in the order of `spec.classes`.
+
+    compare: how views are compared with them; None for a product on the CPU.
+    """
 
     version: str
     spec: DatasetSpec
     labels: tuple[str, ...]
     prototypes: Floats
+    compare: Compare | None = None
+
+    def cosines(self, views: Floats) -> Floats:
+        """`[V, L]` of unit `views [V, D]`."""
+        return views @ self.prototypes.T if self.compare is None else self.compare(views)
+
+    @cached_property
+    def prior_tables(self) -> PriorTables:
+        return PriorTables(self.spec.priors, self.labels, self.spec.class_prior)
 
 
 @dataclass(frozen=True)

@@ -99,4 +99,4 @@ def check_dataset_name(name: str) -> None:
 
 def clean_name(name: str) -> str:
     """One spelling of a class name: Unicode composed, single spaces, none at the ends."""
-    return " ".join(part for part in unicodedata.normalize("NFC", name).split(" ") if part)
+    return " ".join(filter(None, unicodedata.normalize("NFC", name).split(" ")))

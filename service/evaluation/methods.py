@@ -13,7 +13,6 @@ from service.evaluation.results import Answers, Evaluation, Kind
 from service.recognition.abstention import presence
 from service.recognition.evidence import Evidence
 from service.recognition.fusion import FUSIONS, Fusion, applicable
-from service.recognition.priors import apply_priors
 from service.recognition.scoring import class_logits
 from service.recognition.views import DEFAULT_BRANCHES, FULL, VIEWS, answering_views
 
@@ -47,8 +46,7 @@ def evidence_of(looks: Looks, dataset: Dataset, scale: float, picture: Labelled,
 
 def _evidence(looks: Looks, dataset: Dataset, scale: float, picture: Labelled, names: Sequence[str]) -> Evidence:
     rows = np.stack([looks.embeddings[name] for name in names])
-    spec = dataset.spec
-    prior = apply_priors(spec.priors, picture.metadata, dataset.labels, spec.class_prior)
+    prior = dataset.prior_tables.apply(picture.metadata)
     logits = class_logits(rows, dataset.prototypes, scale)
     return Evidence(tuple(names), logits, looks.box_score, prior.log_weights)
 

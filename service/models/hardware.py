@@ -2,6 +2,8 @@
 
 import math
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +14,8 @@ from service.errors import SettingsError
 from service.models.cgroups import cpu_quota
 
 Compile = Literal["auto", "off", "on"]
+
+_calling, _setting = threading.local(), threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,23 @@ def one_blas_thread() -> None:
     import numpy  # noqa: F401  only a library that is loaded can be limited
 
     threadpool_limits(1, user_api="blas")
+
+
+def use_torch_threads(count: int) -> None:
+    """How many threads torch computes with, when it is asked by the calling thread; other threads keep what they have.
+
+    Threads that wait for each other by spinning cost more than they bring, where several callers compute at once.
+    """
+    import torch
+
+    if getattr(_calling, "torch_threads", None) == count:
+        return
+    with _setting, ThreadPoolExecutor(1) as new_thread:
+        usual = new_thread.submit(torch.get_num_threads).result()
+        torch.get_num_threads()  # a thread's first question sets the usual number
+        torch.set_num_threads(count)  # of this thread, and of those to come,
+        new_thread.submit(torch.set_num_threads, usual).result()  # which shall have as many as before
+    _calling.torch_threads = count
 
 
 def _cpu_computes_bfloat16() -> bool:

@@ -117,7 +117,9 @@ def box_score(fallback: str | None, best: float | None) -> float | None:
 
 def best_scores(probabilities: Floats, labels: Sequence[str], k: int) -> tuple[Score, ...]:
     """The `k` likeliest of `probabilities [L]`, best first."""
-    return tuple(Score(labels[place], float(probabilities[place])) for place in top_k(probabilities, k))
+    places = top_k(probabilities, k)
+    pairs = zip(places.tolist(), probabilities[places].tolist(), strict=True)
+    return tuple(Score(labels[place], confidence) for place, confidence in pairs)
 
 
 def branch_of(scores: tuple[Score, ...]) -> Branch:

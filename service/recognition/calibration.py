@@ -99,10 +99,21 @@ class Calibration:
         if self.network is not None and self.network.inputs != len(self.branches) * len(self.network.bias):
             raise ValueError(f"a network of {self.network.inputs} inputs for {len(self.branches)} branches")
 
+    @cached_property
+    def _temperature_rows(self) -> Mapping[str, Floats]:
+        return {name: np.array(row, np.float32) for name, row in self.temperatures.items()}
+
+    @cached_property
+    def class_weight_rows(self) -> Floats:
+        """`class_weights` as `[V, L]`, in the order of the branches."""
+        return np.array([self.class_weights[name] for name in self.branches], np.float32)
+
     def scaled(self, name: str, logits: Floats) -> Floats:
         """`logits [..., L]` of a branch divided by its temperature (equation 2), or, centred, each by its class's
         (equation 3)."""
-        row = np.array(self.temperatures.get(name, (1.0,)), np.float32)
+        row = self._temperature_rows.get(name)
+        if row is None:
+            return logits
         divided: Floats = (logits if row.size == 1 else centred(logits)) / row
         return divided
 

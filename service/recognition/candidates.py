@@ -13,10 +13,10 @@ def aggregated_logits(view_logits: Sequence[Floats | None], full: Floats, places
     """Logits `[K]` of one kind of view (equation 5): of each candidate's own view the entry of that candidate's class.
 
     Args:
-        view_logits: for each candidate the logits `[L]` of the view that its prompt found, None where it found
+        view_logits: for each candidate the logits `[C]` of the view that its prompt found, None where it found
             nothing: there the full picture stands in.
-        full: logits `[L]` of the full picture.
-        places: the candidates' places in the class list `[K]`.
+        full: logits `[C]` of the full picture.
+        places: the candidates' places among these C classes `[K]`.
     """
     rows = [full if row is None else row for row in view_logits]
     return np.array([row[place] for row, place in zip(rows, places, strict=True)], np.float32)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,13 @@ class Evidence:
 
     def probabilities(self, calibration: Calibration = NEUTRAL) -> Mapping[str, Floats]:
         """Of each branch `[L]`: softmax of its logits, scaled by its temperature, with the prior."""
+        return self._plain if calibration is NEUTRAL else self._scaled(calibration)
+
+    @cached_property
+    def _plain(self) -> Mapping[str, Floats]:
+        return self._scaled(NEUTRAL)  # most fusions and every answer need them, and classes may be many
+
+    def _scaled(self, calibration: Calibration) -> Mapping[str, Floats]:
         pairs = zip(self.names, self.logits, strict=True)
         return {name: softmax(self.with_prior(calibration.scaled(name, row))) for name, row in pairs}
 

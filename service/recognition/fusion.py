@@ -130,8 +130,8 @@ def class_weighted_logits(evidence: Evidence, calibration: Calibration) -> Fused
     rows = _calibrated(evidence, calibration)
     if rows is None or not calibration.class_weights:
         return scaled_average(evidence, calibration)
-    weights = np.array([calibration.class_weights[name] for name in calibration.branches], np.float32)
-    return _combined(evidence, calibration, (weights * centred(rows)).sum(axis=0), "class-weighted logits")
+    weighted = (calibration.class_weight_rows * centred(rows)).sum(axis=0)
+    return _combined(evidence, calibration, weighted, "class-weighted logits")
 
 
 def concat_fc(evidence: Evidence, calibration: Calibration) -> Fused:

@@ -1,6 +1,6 @@
 """From embeddings to an answer: probabilities of each view, the fusion, and what it is worth (L2R2, 3.2 and 3.3)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from service.models.ports import Floats
 from service.recognition.abstention import presence
 from service.recognition.answers import MetadataEffect, Score, Verdict, best_scores, branch_of
 from service.recognition.fusion import Evidence, Fused, applicable
-from service.recognition.priors import AppliedPrior, apply_priors
+from service.recognition.priors import AppliedPrior
 from service.recognition.scoring import class_logits
 from service.recognition.views import DEFAULT_BRANCHES
 from service.stages.looking import Looks
@@ -23,8 +23,7 @@ class Answering:
 
     def __init__(self, dataset: Dataset, plan: Plan, logit_scale: float) -> None:
         self._dataset, self._plan, self._logit_scale = dataset, plan, logit_scale
-        spec = dataset.spec
-        self.prior: AppliedPrior = apply_priors(spec.priors, plan.options.metadata, dataset.labels, spec.class_prior)
+        self.prior: AppliedPrior = dataset.prior_tables.apply(plan.options.metadata)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -35,8 +34,18 @@ class Answering:
         return self.prior.log_weights
 
     def evidence(self, looks: Looks, box_score: float | None) -> Evidence:
-        logits = class_logits(np.stack(list(looks.values())), self._dataset.prototypes, self._logit_scale)
+        logits = self._logits(looks)
         return Evidence(tuple(looks), logits, box_score, self.prior.log_weights)
+
+    def logits_of(self, looks: Looks, places: Sequence[int]) -> Mapping[str, Floats]:
+        """Of each look `[K]`, of the classes of these places alone."""
+        chosen = self._dataset.prototypes[list(places)]
+        return {name: class_logits(look, chosen, self._logit_scale) for name, look in looks.items()}
+
+    def _logits(self, looks: Looks) -> Floats:
+        logits: Floats = self._dataset.cosines(np.stack(list(looks.values())))
+        logits *= np.float32(self._logit_scale)
+        return logits
 
     def fused(self, evidence: Evidence) -> tuple[Fused, str]:
         """By the plan's fusion, or the most confident branch where views are missing that it was fitted to; with the
@@ -69,13 +78,13 @@ class Answering:
         """What was fused by the named fusion; None for the plan's branches, and full and fg in any case."""
         plan, labels = self._plan, self._dataset.labels
         asked = dict.fromkeys((*DEFAULT_BRANCHES, *plan.branches)) if names is None else names
-        tops = {
-            name: branch_of(best_scores(row, labels, plan.options.top_k))
-            for name, row in evidence.probabilities().items()
-        }
-        scores = best_scores(fused.probabilities, labels, plan.options.top_k)
-        cosines = dict(zip(evidence.names, evidence.logits / self._logit_scale, strict=True))
-        present = presence(cosines, int(fused.probabilities.argmax()), evidence.box_score)
+        rows = evidence.probabilities()
+        tops = {name: branch_of(best_scores(row, labels, plan.options.top_k)) for name, row in rows.items()}
+        alone = next((name for name, row in rows.items() if row is fused.probabilities), None)
+        scores = tops[alone].scores if alone else best_scores(fused.probabilities, labels, plan.options.top_k)
+        label = int(fused.probabilities.argmax())
+        cosines = evidence.logits[:, label, None] / self._logit_scale
+        present = presence(dict(zip(evidence.names, cosines, strict=True)), 0, evidence.box_score)
         level = scores[0].confidence if plan.abstain_by == "confidence" else present
         abstained = plan.abstain_below is not None and level < plan.abstain_below
         return Verdict(

@@ -1,7 +1,7 @@
 """Scenes without a prompt that fits all classes: the full picture's best labels are looked for (L2R2, C.1)."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,16 +56,12 @@ def _candidates(answering: Answering, whole: Looks, plan: Plan) -> tuple[Floats,
 
 def _branch_logits(plan: Plan, answering: Answering, seen: _Seen) -> dict[str, Floats]:
     """`[K]` for the full picture and for each branch made with a box."""
-    rows = [_rows(answering, look) for look in seen.looks]
+    rows = [answering.logits_of(look, seen.places) for look in seen.looks]
+    full = seen.full[list(seen.places)]
     boxed = {
-        name: aggregated_logits([row.get(name) for row in rows], seen.full, seen.places) for name in plan.box_branches
+        name: aggregated_logits([row.get(name) for row in rows], full, range(len(full))) for name in plan.box_branches
     }
-    return {FULL: seen.full[list(seen.places)], **boxed}
-
-
-def _rows(answering: Answering, looks: Looks) -> Mapping[str, Floats]:
-    """`[L]` of each look."""
-    return dict(zip(looks, answering.evidence(looks, None).logits, strict=True)) if looks else {}
+    return {FULL: full, **boxed}
 
 
 def _answer(photo: Photograph, plan: Plan, answering: Answering, seen: _Seen) -> Recognition:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from service.recognition.scoring import class_logits, prototypes, softmax, top_k, unit
+from service.recognition.scoring import PEAK_OF, class_logits, prototypes, softmax, top_k, unit
 
 numbers = st.floats(-50, 50, width=32)
 rows = hnp.arrays(np.float32, st.tuples(st.integers(1, 5), st.integers(1, 9)), elements=numbers)
@@ -53,4 +53,10 @@ def test_logits_are_scaled_cosines() -> None:
 
 @given(hnp.arrays(np.float32, st.integers(1, 40), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])), st.integers(1, 50))
 def test_top_k_agrees_with_a_full_stable_sort(scores: np.ndarray, k: int) -> None:
+    assert top_k(scores, k).tolist() == np.argsort(-scores, kind="stable")[:k].tolist()
+
+
+@given(st.integers(0, 999), st.integers(1, 12 * PEAK_OF), st.integers(1, 14), st.sampled_from([2, 50, 10**6]))
+def test_top_k_of_many_classes_agrees_with_a_full_stable_sort(seed: int, classes: int, k: int, levels: int) -> None:
+    scores = (np.random.default_rng(seed).integers(0, levels, classes) / levels).astype(np.float32)
     assert top_k(scores, k).tolist() == np.argsort(-scores, kind="stable")[:k].tolist()

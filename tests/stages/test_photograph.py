@@ -17,7 +17,8 @@ from service.telemetry import Stopwatch
 
 pytestmark = pytest.mark.anyio
 PICTURES = [picture_of(colour, size=(width, 5)) for colour in COLOURS for width in (6, 7)]
-PLACES = 3
+LIMITS = Limits(max_batch=BatchSizes.all(1), threads=1)
+PLACES = LIMITS.pictures_at_once
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def decoding(pool: ThreadPoolExecutor, memory_bytes: int = 2**20) -> Decoding:
-    return Decoding(Memory(memory_bytes, ["encoder 1"]), Limits(max_batch=BatchSizes.all(1), threads=1), pool)
+    return Decoding(Memory(memory_bytes, ["encoder 1"]), LIMITS, pool)
 
 
 class Crowd:

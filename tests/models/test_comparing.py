@@ -1,0 +1,54 @@
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.models.comparing import ResidentPrototypes
+from service.models.hardware import use_torch_threads
+from service.recognition.scoring import unit
+
+
+def unit_rows(seed: int, count: int, dimensions: int) -> np.ndarray:
+    return unit(np.random.default_rng(seed).normal(size=(count, dimensions)).astype(np.float32))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 999), st.integers(1, 5), st.integers(1, 600), st.integers(1, 80))
+def test_cosines_agree_with_double_precision(seed: int, views: int, classes: int, dimensions: int) -> None:
+    seen, prototypes = unit_rows(seed, views, dimensions), unit_rows(seed + 1, classes, dimensions)
+    cosines = ResidentPrototypes(prototypes, "cpu")(seen)
+    assert cosines.shape == (views, classes)
+    assert cosines.dtype == np.float32
+    assert cosines == pytest.approx(seen.astype(np.float64) @ prototypes.astype(np.float64).T, abs=1e-6)
+
+
+def test_prototypes_on_the_cpu_are_not_copied() -> None:
+    prototypes = unit_rows(1, 7, 5)
+    compare = ResidentPrototypes(prototypes, "cpu")
+    prototypes[:] = 0
+    assert not compare(unit_rows(2, 1, 5)).any()
+
+
+def in_a_new_thread(ask: Callable[[], int]) -> int:
+    answers: list[int] = []
+    thread = threading.Thread(target=lambda: answers.append(ask()))
+    thread.start()
+    thread.join()
+    return answers[0]
+
+
+def test_a_thread_may_compute_alone_and_leave_the_others_as_they_are() -> None:
+    usual = in_a_new_thread(torch.get_num_threads)
+
+    def chosen(*counts: int) -> int:
+        for count in counts:
+            use_torch_threads(count)
+        return torch.get_num_threads()
+
+    assert in_a_new_thread(lambda: chosen(usual + 1)) == usual + 1
+    assert in_a_new_thread(lambda: chosen(usual + 1, 1)) == 1
+    assert in_a_new_thread(torch.get_num_threads) == usual
