@@ -19,6 +19,8 @@ from service.bench.worker import answer_jobs
 from service.engine import Engine, load_engine
 from service.settings import load_settings
 
+Step = Callable[[], object]
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -91,7 +93,7 @@ def measured(
     overlapped: bool = False,
     warm: bool = False,
 ) -> Limit:
-    """Calls of both models in turn for about `seconds`, and, if asked, as long again side by side."""
+    """Calls of both models in turn for about `seconds`, and, if asked, as many again side by side."""
     chosen = [prepared[place % len(prepared)] for place in range(batch)]
     located = [entry.located for entry in chosen if entry.located is not None]
     views = np.concatenate([entry.views for entry in chosen])
@@ -102,15 +104,7 @@ def measured(
     def embed() -> object:
         return models.encoder.embed_images(views)
 
-    locating: list[float] = []
-    embedding: list[float] = []
-    begin_s = time.perf_counter()
-    while not locating or time.perf_counter() - begin_s < seconds:
-        locating.append(timed_ms(locate)[0])
-        embedding.append(timed_ms(embed)[0])
-        if not warm and time.perf_counter() - begin_s < seconds:  # else the first call has to do
-            warm, begin_s = True, time.perf_counter()
-            locating, embedding = [], []
+    locating, embedding = _in_turns(locate, embed, seconds, warm)
     rounds = len(locating)
     locating_s, embedding_s = sum(locating) / 1000, sum(embedding) / 1000
     return Limit(
@@ -126,10 +120,24 @@ def measured(
     )
 
 
-def _side_by_side(locate: Callable[[], object], embed: Callable[[], object], batch: int, rounds: int) -> float:
+def _in_turns(locate: Step, embed: Step, seconds: float, warm: bool) -> tuple[list[float], list[float]]:
+    """Times of both, in ms. What is not warm has its first round left out, unless that already took too long."""
+    locating: list[float] = []
+    embedding: list[float] = []
+    begin_s = time.perf_counter()
+    while not locating or time.perf_counter() - begin_s < seconds:
+        locating.append(timed_ms(locate)[0])
+        embedding.append(timed_ms(embed)[0])
+        if not warm and time.perf_counter() - begin_s < seconds:
+            warm, begin_s = True, time.perf_counter()
+            locating, embedding = [], []
+    return locating, embedding
+
+
+def _side_by_side(locate: Step, embed: Step, batch: int, rounds: int) -> float:
     """Pictures a second where each model has a thread of its own, as in the service."""
 
-    def repeat(step: Callable[[], object]) -> None:
+    def repeat(step: Step) -> None:
         for _ in range(rounds):
             step()
 

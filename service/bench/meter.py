@@ -8,7 +8,7 @@ from service.bench.figures import Point, poisson_arrivals
 from service.bench.noise import Noise
 from service.bench.remote import Remote, batch_sizes
 from service.bench.request import Request
-from service.bench.usage import Watch
+from service.bench.usage import Watch, rss_mb
 from service.bench.worker import Worker
 
 
@@ -31,6 +31,10 @@ class Meter:
         if least is not None:
             job["least"] = least
         return self._measure(job, request or self.request, concurrency=concurrency)
+
+    def rss_mb(self) -> float | None:
+        """The server's memory now; None where it runs elsewhere."""
+        return rss_mb(self.pids) if self.pids else None
 
     def open(self, rate_per_s: float, seconds: float) -> Point:
         """Independent callers, so many a second."""

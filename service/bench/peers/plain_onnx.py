@@ -48,8 +48,10 @@ class PlainOnnx:
             views.append(ImageOps.pad(crop, (max(crop.size),) * 2))
         small = [np.asarray(view.resize((VIEW_PX, VIEW_PX), Image.Resampling.BICUBIC)) / 255.0 for view in views]
         pixels = (np.stack(small) - VIEW_MEAN) / VIEW_STD
-        return pixels.transpose(0, 3, 1, 2).astype(np.float32)
+        prepared: Floats = pixels.transpose(0, 3, 1, 2).astype(np.float32)
+        return prepared
 
     def embed(self, prepared: Floats) -> Floats:
         rows: Floats = self._encoder.run(["image_embeds"], {"pixel_values": prepared})[0]
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        unit: Floats = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return unit
