@@ -10,11 +10,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Found = Mapping[str, Any]
-CURVES = (
-    ("classes", "classes", "classes"),
-    ("sizes", "megapixels", "megapixels"),
-    ("datasets", "datasets", "datasets"),
-)
+# Part and its column
+CURVES = (("classes", "classes"), ("sizes", "megapixels"), ("datasets", "datasets"))
 SIZE_IN = (4.6, 3.6)
 
 

@@ -1,6 +1,6 @@
 """A whole run: start what is measured, measure the chosen parts, stop everything."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 
 from service.bench.bare import Bare, Said
 from service.bench.checks import measure_memory, measure_registering
-from service.bench.choices import Choices
+from service.bench.choices import PARTS, Choices
 from service.bench.costs import measure_classes, measure_datasets, measure_sizes
 from service.bench.http_part import measure_http, measure_limit
 from service.bench.machine import machine
@@ -25,19 +25,20 @@ from service.engine import chosen_models
 from service.images import ImageLimits
 from service.settings import environment_with, load_settings
 
+Keep = Callable[[dict[str, Any]], None]
 DATASET = "bench"
 CLASSES = 100
 GOOD = '"fallback":null'
 
 
-def run(choices: Choices, said: Said) -> dict[str, Any]:
-    """Everything measured, ready for JSON; `said` is told what is under way.
+def run(choices: Choices, said: Said, keep: Keep) -> dict[str, Any]:
+    """Everything measured, ready for JSON; `said` is told what is under way, `keep` what was found after each part.
 
     Raises:
         BenchFailed, SettingsError, ServiceUnreachable.
     """
     with TemporaryDirectory(prefix="l2r2-bench-") as folder, ExitStack() as stack:
-        return _Run(choices, said, Path(folder), stack).measure()
+        return _Run(choices, said, Path(folder), stack).measure(keep)
 
 
 class _Run:
@@ -65,31 +66,34 @@ class _Run:
         self.remote.register(DATASET, class_names(CLASSES))
         stack.callback(self.remote.forget, DATASET)
 
-    def measure(self) -> dict[str, Any]:
-        choices, found = self.choices, {}
-        seconds, parts = choices.seconds, choices.parts
-        meter, remote, said = self._meter(), self.remote, self.said
-        request = meter.request
-        if "limit" in parts and self.bare:
-            found["limit"] = measure_limit(self.bare, choices, said)
-        if "http" in parts:
-            found["http"] = measure_http(meter, self.bare, choices, said)
-        if "classes" in parts:
-            found["classes"] = measure_classes(meter, remote, request, choices.classes, seconds, said)
-        if "sizes" in parts:
-            most = self.settings.max_image_bytes
-            found["sizes"] = measure_sizes(meter, request, choices.megapixels, seconds, self.folder, most, said)
-        if "datasets" in parts:
-            found["datasets"] = measure_datasets(meter, remote, request, choices.datasets, seconds, said)
-        if "peers" in parts and self.bare:
-            found["peers"] = self._peers(meter, self.bare)
-        if "memory" in parts:
-            found["memory"] = measure_memory(meter, choices.memory_requests, said)
-        if "registering" in parts:
-            classes = choices.registering_classes
-            found["registering"] = measure_registering(meter, remote, classes, seconds, said)
+    def measure(self, keep: Keep) -> dict[str, Any]:
+        measures = self._measures()
+        found: dict[str, Any] = {}
+        for part in PARTS:
+            if part in self.choices.parts and part in measures:
+                found[part] = measures[part]()
+                keep({**self._about(), **found})
         self.noise.read()
         return {**self._about(), **found}
+
+    def _measures(self) -> dict[str, Callable[[], dict[str, Any]]]:
+        """What measures each part."""
+        choices, meter, remote, bare, said = self.choices, self._meter(), self.remote, self.bare, self.said
+        asked, seconds, most_bytes = meter.request, choices.seconds, self.settings.max_image_bytes
+        measures: dict[str, Callable[[], dict[str, Any]]] = {
+            "http": lambda: measure_http(meter, bare, choices, said),
+            "classes": lambda: measure_classes(meter, remote, asked, choices.classes, seconds, said),
+            "sizes": lambda: measure_sizes(meter, asked, choices.megapixels, seconds, self.folder, most_bytes, said),
+            "datasets": lambda: measure_datasets(meter, remote, asked, choices.datasets, seconds, said),
+            "memory": lambda: measure_memory(meter, choices.memory_requests, said),
+            "registering": lambda: measure_registering(meter, remote, choices.registering_classes, seconds, said),
+        }
+        if bare is not None:
+            measures |= {
+                "limit": lambda: measure_limit(bare, choices, said),
+                "peers": lambda: self._peers(meter, bare),
+            }
+        return measures
 
     def _about(self) -> dict[str, Any]:
         choices = self.choices

@@ -10,6 +10,7 @@ from rich.text import Text
 from service.bench.bars import bars
 
 Row = Mapping[str, Any]
+WORDS = "waits in ms; CPU: server seconds a request; MB: its peak; client: the load generator's part of a processor"
 
 
 def report(found: Row) -> Group:
@@ -45,7 +46,7 @@ def _title(found: Row) -> Text:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place else "left")
+        table.add_column(column, justify="right" if place else "left", no_wrap=not place)
     return table
 
 
@@ -70,12 +71,12 @@ def _alone(limit: Row) -> Table:
 
 
 def _load_name(row: Row) -> str:
-    return f"{row['concurrency']} callers" if row["concurrency"] else f"{row['rate_per_s']:.2f} arrivals/s"
+    return f"{row['concurrency']} callers" if row["concurrency"] else f"{row['rate_per_s']:.3g} come/s"
 
 
 def _loads(title: str, rows: Sequence[Row], first: str, names: Sequence[str]) -> Table:
-    columns = ("requests/s", "/ limit", "p50 ms", "p95 ms", "p99 ms", "errors", "batches", "CPU s", "RSS MB", "client")
-    table = _table(title, first, *columns)
+    columns = ("per s", "/limit", "p50", "p95", "p99", "batches", "CPU", "MB", "client", "errors")
+    table = _table(f"{title} ({WORDS})", first, *columns)
     for row, name in zip(rows, names, strict=True):
         limit = row["limit_per_s"]
         sizes = " ".join(f"{value:.1f}" for value in row["batch_sizes"].values())
@@ -86,11 +87,11 @@ def _loads(title: str, rows: Sequence[Row], first: str, names: Sequence[str]) ->
             _number(row["per_s"]),
             f"{row['per_s'] / limit:.2f}" if limit else "",
             *(_number(row[f"p{percent}_ms"]) for percent in (50, 95, 99)),
-            _errors(row),
             sizes,
             _number(cpu_s / answered if cpu_s is not None and answered else None),
             _number(row["server_peak_rss_mb"] or row["server_rss_mb"]),
             f"{row['client_cpu_s'] / row['all_seconds']:.1%}",
+            _errors(row),
         )
     return table
 

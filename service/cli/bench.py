@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -90,18 +90,28 @@ def _measure(choices: "Choices", out: Path) -> None:
     from service.bench.plots import drawn_png
     from service.bench.run import run
     from service.bench.tables import report
+    from service.evaluation.whole_files import write_whole
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped too
-    out.mkdir(parents=True, exist_ok=True)
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped too
     errors, begin_s = Console(stderr=True), time.monotonic()
-    found = run(choices, lambda text: errors.print(f"{time.monotonic() - begin_s:6.0f} s  {text}", highlight=False))
-    document = {**found, "bars": [{**vars(bar), "kept": bar.kept} for bar in bars(found)]}
-    (out / "bench.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    drawing = drawn_png(found)
-    if drawing is not None:
-        (out / "bench.png").write_bytes(drawing)
+
+    def said(text: str) -> None:
+        errors.print(f"{time.monotonic() - begin_s:6.0f} s  {text}", highlight=False)
+
+    def keep(found: dict[str, Any]) -> None:
+        document = {**found, "bars": [{**vars(bar), "kept": bar.kept} for bar in bars(found)]}
+        write_whole(out / "bench.json", (json.dumps(document, indent=1) + "\n").encode())
+        drawing = drawn_png(found)
+        if drawing is not None:
+            write_whole(out / "bench.png", drawing)
+
+    try:
+        found = run(choices, said, keep)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    keep(found)
     Console().print(report(found))
-    typer.echo(f"written in {out}: bench.json" + (", bench.png" if drawing else ""))
+    typer.echo(f"written in {out}: bench.json, and bench.png if there is something to draw")
 
 
 def _check_extra() -> None:
