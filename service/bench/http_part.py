@@ -23,7 +23,7 @@ def measure_limit(bare: Bare, choices: Choices, said: Said) -> dict[str, Any]:
 
 def measure_http(meter: Meter, bare: Bare | None, choices: Choices, said: Said) -> dict[str, Any]:
     """Closed loops at each concurrency, then open ones at parts of the best throughput."""
-    meter.closed(min(8, max(choices.concurrency)), 0.0)  # warms up
+    meter.warm_up(min(8, max(choices.concurrency)))
     closed = []
     limit = bare.read(choices.seconds) if bare else None
     for concurrency in choices.concurrency:

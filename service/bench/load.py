@@ -17,6 +17,7 @@ from service.bench.worker import answer_jobs
 
 ROUNDS = 2  # a window takes at least so many answers for each caller
 LONGEST = 10  # a window that is not full after so many times its length, and a minute, ends
+HOPELESS = 50  # refusals and not one answer: there will be none
 LAST_ANSWERS_S = 120.0  # an open loop waits so long after the last arrival
 FAILURES = (OSError, ConnectionLost, ValueError)
 
@@ -58,8 +59,9 @@ class Record:
         elif not self.full and good:
             self.waits_s.append(now_s - due_s)
         if self._opened_s is not None and not self.full:
+            hopeless = not self.statuses["200"] and self.statuses.total() >= HOPELESS
             long_enough = now_s - self._opened_s >= self._seconds and len(self.waits_s) >= self._least
-            if long_enough or now_s - self._began_s >= LONGEST * self._seconds + 60:
+            if hopeless or long_enough or now_s - self._began_s >= LONGEST * self._seconds + 60:
                 self._closed_s = now_s
 
 

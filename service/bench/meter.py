@@ -9,7 +9,7 @@ from service.bench.noise import Noise
 from service.bench.remote import Remote, batch_sizes
 from service.bench.request import Request
 from service.bench.usage import Watch, rss_mb
-from service.bench.worker import Worker
+from service.bench.worker import BenchFailed, Worker
 
 
 @dataclass
@@ -31,6 +31,12 @@ class Meter:
         if least is not None:
             job["least"] = least
         return self._measure(job, request or self.request, concurrency=concurrency)
+
+    def warm_up(self, concurrency: int, request: Request | None = None) -> None:
+        """Raises BenchFailed where nothing is answered as it should be."""
+        point = self.closed(concurrency, 0.0, least=2, request=request)
+        if not point.requests:
+            raise BenchFailed(f"{(request or self.request).url} answered with {dict(point.statuses)}")
 
     def rss_mb(self) -> float | None:
         """The server's memory now; None where it runs elsewhere."""

@@ -63,8 +63,8 @@ def compared(
 ) -> dict[str, Any]:
     """At each concurrency ours and theirs in turns."""
     rows = []
-    for meter, asked in ((own, own_request), (theirs, their_request)):
-        meter.closed(1, 0.0, least=2, request=asked)  # warms up
+    own.warm_up(1, own_request)
+    theirs.warm_up(1, their_request)
     for concurrency in CONCURRENCY:
         points: tuple[list[Point], list[Point]] = ([], [])
         for turn in range(TURNS):

@@ -4,10 +4,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 import httpx
+import psutil
 
 from service.bench.worker import BenchFailed
 
@@ -54,12 +56,17 @@ class Server:
         raise BenchFailed(f"{self.name} did not start: {self._last_words()}")
 
     def stop(self) -> None:
+        """End the process, and those of its own that it leaves behind."""
+        left = psutil.Process(self.pid).children(recursive=True) if self._process.poll() is None else []
         self._process.terminate()
         try:
             self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def __enter__(self) -> Self:
         try:

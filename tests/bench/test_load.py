@@ -101,6 +101,15 @@ async def test_errors_are_counted_by_status_and_none_of_them_is_a_wait(picture: 
     assert record.unexpected == record.statuses["200"]
 
 
+async def test_a_server_that_refuses_everything_is_soon_left_alone(picture: str) -> None:
+    async with doorman() as door:
+        door.status = lambda _number: 422
+        record = await closed_loop(Request(door.url, [picture]), 2, 1000.0, 5)
+    assert record.waits_s == []
+    assert record.statuses.keys() == {"422"}
+    assert record.statuses["422"] < 100
+
+
 async def test_a_caller_whose_connection_is_refused_leaves(picture: str) -> None:
     async with doorman() as door:
         url = door.url
