@@ -22,11 +22,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WorkerHealth:
-    """Whether the worker thread lives, how many items wait, and for how many seconds the present batch has run."""
+    """Whether the worker thread lives, how many items wait, for how many seconds the present batch has run, and how
+    many batches of how many items were begun so far: between two readings their differences give the mean batch."""
 
     alive: bool
     waiting: int
     running_for_s: float
+    batches: int = 0
+    items: int = 0
 
 
 class Batcher(Generic[Item, Result]):
@@ -57,6 +60,7 @@ class Batcher(Generic[Item, Result]):
         self._changed = threading.Condition()
         self._closed = False
         self._running_since_s: float | None = None
+        self._batches = self._items = 0
         self._thread = threading.Thread(target=self._work, name=f"batcher-{name}", daemon=True)
         self._thread.start()
 
@@ -83,7 +87,8 @@ class Batcher(Generic[Item, Result]):
         with self._changed:
             since = self._running_since_s
             running_for_s = 0.0 if since is None else time.monotonic() - since
-            return WorkerHealth(self._thread.is_alive(), len(self._waiting), running_for_s)
+            alive, waiting = self._thread.is_alive(), len(self._waiting)
+            return WorkerHealth(alive, waiting, running_for_s, self._batches, self._items)
 
     def close(self, timeout_s: float | None = None) -> None:
         """Take no more work, finish what waits, end the thread."""
@@ -112,6 +117,8 @@ class Batcher(Generic[Item, Result]):
                         batch.append((item, future))
                         room -= self._weigh(item)
             self._running_since_s = time.monotonic()
+            self._batches += 1
+            self._items += len(batch)
         return batch
 
     def _answer(self, batch: list[tuple[Item, Future[Result]]]) -> None:

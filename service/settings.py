@@ -120,6 +120,13 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError("; ".join(faults)) from None
 
 
+def environment_with(**overrides: Any) -> dict[str, str]:
+    """The environment of another process of this service: this one's, with other values for some settings."""
+    given = {PREFIX + name.upper(): str(value) for name, value in overrides.items() if value is not None}
+    kept = {name: value for name, value in os.environ.items() if name.upper() not in given}
+    return kept | given
+
+
 def _refuse_unknown_names(environment: Mapping[str, str]) -> None:
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     faults = []

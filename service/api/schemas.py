@@ -178,6 +178,8 @@ class WorkerOut(BaseModel):
     alive: bool
     waiting: int
     running_for_s: float
+    batches: int
+    items: int
 
 
 class HealthDetail(Health):

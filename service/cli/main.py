@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from service.cli import classify, cutout, datasets, demo, evaluate, models, serve, variants
+from service.cli import bench, classify, cutout, datasets, demo, evaluate, models, serve, variants
 from service.errors import ServiceError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command("demo")(demo.demo)
 app.command("evaluate")(evaluate.evaluate)
 app.command("variants")(variants.variants)
 app.command("cutout")(cutout.cutout)
+app.command("bench")(bench.bench)
 app.add_typer(datasets.app, name="datasets", help="The datasets of a running service.")
 app.add_typer(models.app, name="models", help="Model weights: list, pull, verify.")
 

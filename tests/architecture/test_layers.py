@@ -17,7 +17,7 @@ LAYERS = (
     ("service.stages",),
     ("service.recognizer",),
     ("service.engine",),
-    ("service.api", "service.evaluation"),
+    ("service.api", "service.evaluation", "service.bench"),
     ("service.app",),
     ("service.cli",),
     ("service.__main__",),
@@ -26,12 +26,13 @@ ANYWHERE = {"service"}  # the version
 PURE = "service.recognition"
 PURE_MAY_IMPORT = {"numpy", "PIL", "functools", "re", "types", "math", "dataclasses", "collections", "typing"}
 ONLY_IN = {
-    "fastapi": ("service.api", "service.app"),
+    "fastapi": ("service.api", "service.app", "service.bench.peers"),
     "sqlalchemy": ("service.datasets",),
-    "torch": ("service.models",),
-    "transformers": ("service.models",),
-    "open_clip": ("service.models",),
+    "torch": ("service.models", "service.bench.peers", "service.bench.random_weights"),
+    "transformers": ("service.models", "service.bench"),
+    "open_clip": ("service.models", "service.bench.peers", "service.bench.random_weights"),
     "openvino": ("service.models.processors",),
+    "onnxruntime": ("service.bench.peers",),
     "typer": ("service.cli",),
 }
 

@@ -93,6 +93,20 @@ def test_what_waits_while_a_batch_runs_forms_the_next_one() -> None:
     assert not batcher.health().alive
 
 
+def test_batches_and_their_items_are_counted() -> None:
+    model = Gate(open_at_first=False)
+    batcher = Batcher("model", model, max_batch=4, max_waiting=100)
+    assert (batcher.health().batches, batcher.health().items) == (0, 0)
+    first = batcher.submit(0)
+    model.wait_until_entered()
+    rest = [batcher.submit(item) for item in range(1, 6)]
+    assert (batcher.health().batches, batcher.health().items) == (1, 1)
+    model.open.set()
+    results([first, *rest])
+    assert (batcher.health().batches, batcher.health().items) == (3, 6)
+    batcher.close(WAIT_S)
+
+
 def test_a_full_queue_refuses_and_a_caller_who_left_frees_its_place() -> None:
     model = Gate(open_at_first=False)
     batcher = Batcher("model", model, max_batch=1, max_waiting=2)

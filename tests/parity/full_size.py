@@ -14,21 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import open_clip
 import torch
 from pictures import picture
 from PIL import Image
-from safetensors.torch import save_file
-from tiny_tokenizers import bert_tokenizer, save_siglip_tokenizer
-from transformers import (
-    BertConfig,
-    GroundingDinoConfig,
-    GroundingDinoForObjectDetection,
-    GroundingDinoImageProcessor,
-    GroundingDinoProcessor,
-    SwinConfig,
-)
 
+from service.bench.random_weights import save_random_weights
 from service.datasets.prototypes import unsaved_dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
 from service.models.factory import load_encoder, load_localizer
@@ -36,34 +26,6 @@ from service.models.find import find_model
 from service.models.hardware import choose_hardware
 from service.models.weights import WeightsStore
 from service.recognizer import Limits, Options, Recognizer
-
-ENCODER = "ViT-SO400M-16-SigLIP2-256"
-
-
-def save_encoder(folder: Path) -> None:
-    """open_clip's own configuration with a stand-in tokenizer, whose few ids are all below 256000."""
-    folder.mkdir()
-    config = {
-        "model_cfg": open_clip.get_model_config(ENCODER),
-        "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "squash"},
-    }
-    (folder / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
-    save_siglip_tokenizer(folder)
-    save_file(open_clip.create_model(ENCODER).state_dict(), folder / "open_clip_model.safetensors")
-
-
-def save_localizer(folder: Path) -> None:
-    """As IDEA-Research/grounding-dino-tiny: Swin-tiny, BERT-base, 900 queries, sides of 800 to 1333 pixels."""
-    config = GroundingDinoConfig(
-        backbone_config=SwinConfig(
-            embed_dim=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24], window_size=7, out_indices=[2, 3, 4]
-        ),
-        text_config=BertConfig(),
-    )
-    assert (config.num_queries, config.d_model, config.encoder_layers, config.decoder_layers) == (900, 256, 6, 6)
-    GroundingDinoForObjectDetection(config).save_pretrained(folder)
-    processor = GroundingDinoImageProcessor(size={"shortest_edge": 800, "longest_edge": 1333})
-    GroundingDinoProcessor(processor, bert_tokenizer()).save_pretrained(folder)
 
 
 def measure(root: Path) -> dict[str, Any]:
@@ -110,9 +72,7 @@ def main(arguments: list[str]) -> None:
     if arguments:
         step, root = arguments[0], Path(arguments[1])
         if step == "save":
-            torch.manual_seed(1)
-            save_encoder(root / "encoder")
-            save_localizer(root / "localizer")
+            save_random_weights("grounding-dino-tiny", "siglip2-so400m", root)
         else:
             sys.stdout.write(json.dumps(measure(root), indent=2) + "\n")
         return

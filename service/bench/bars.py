@@ -1,0 +1,111 @@
+"""What the service promises, as ratios within one run, and whether they were kept."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Found = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A measured value against its bound; `at_least` or at most."""
+
+    name: str
+    value: float
+    bound: float
+    side: Literal["at_least", "at_most"]
+
+    @property
+    def kept(self) -> bool:
+        return self.value >= self.bound if self.side == "at_least" else self.value <= self.bound
+
+
+def bars(found: Found) -> list[Bar]:
+    """Those whose parts were measured, in a fixed order."""
+    makers: Sequence[Callable[[Found], Iterator[Bar]]] = (_http, _peers, _classes, _sizes, _memory, _registering)
+    return [bar for maker in makers for bar in maker(found) if math.isfinite(bar.value)]
+
+
+def on_gpu(found: Found) -> bool:
+    return str(found.get("limit", {}).get("hardware", "")).startswith("cuda")
+
+
+def at(rows: Sequence[Mapping[str, Any]], name: str, value: float) -> Mapping[str, Any] | None:
+    """The row whose `name` is `value`."""
+    return next((row for row in rows if row[name] == value), None)
+
+
+def _ratio(above: float | None, below: float | None) -> float:
+    return above / below if above is not None and below else math.nan
+
+
+def _http(found: Found) -> Iterator[Bar]:
+    rows = found.get("http", {}).get("closed", ())
+    one, eight, most = (at(rows, "concurrency", callers) for callers in (1, 8, 64))
+    gpu = on_gpu(found)
+    busy = (most or eight) if gpu else eight
+    if busy:
+        name = "the slower stage's limit" if gpu else "the model-only limit"
+        title = f"throughput at concurrency {busy['concurrency']} / {name}"
+        yield Bar(title, _ratio(busy["per_s"], busy["limit_per_s"]), 0.85 if gpu else 0.95, "at_least")
+    if one and "limit" in found:
+        bare_ms = found["limit"]["alone_ms"]["decode"] + _single_ms(found)
+        yield Bar("p50 at concurrency 1 / (decode + models at batch 1)", one["p50_ms"] / bare_ms, 1.10, "at_most")
+    if eight:
+        yield Bar("p99 / p50 at concurrency 8", _ratio(eight["p99_ms"], eight["p50_ms"]), 2.0, "at_most")
+
+
+def _single_ms(found: Found) -> float:
+    """Both models on one picture, as the mean of the medians read through the run."""
+    readings = [found["limit"]["single"], *found.get("http", {}).get("singles", ())]
+    return float(sum(row["localizer_ms"] + row["encoder_ms"] for row in readings)) / len(readings)
+
+
+def _peers(found: Found) -> Iterator[Bar]:
+    peers, gpu = found.get("peers", {}), on_gpu(found)
+    bounds = {"plain": 5.0 if gpu else 1.5, "litserve": 1.5 if gpu else 1.2, "infinity": 1.0}
+    for name, bound in bounds.items():
+        row = at(peers[name]["rows"], "concurrency", 8) if name in peers else None
+        if row:
+            ratio = _ratio(row["own"]["per_s"], row["peer"]["per_s"])
+            yield Bar(f"throughput at concurrency 8 / {name}", ratio, bound, "at_least")
+    times = peers.get("plain_models_ms")
+    if times and gpu:
+        ratio = _ratio(times["plain_encoder_ms"], times["own_encoder_ms"])
+        yield Bar("encoder's speed / eager open_clip", ratio, 1.3, "at_least")
+    elif times:
+        yield Bar("model time / plain onnxruntime", _ratio(times["own_ms"], times["plain_ms"]), 0.6, "at_most")
+
+
+def _classes(found: Found) -> Iterator[Bar]:
+    rows = found.get("classes", {}).get("rows", ())
+    few, many = (at(rows, "classes", count) for count in (10, 100_000))
+    if few and many:
+        ratio = _ratio(many["p50_ms"], few["p50_ms"])
+        yield Bar("p50 with 100,000 classes / with 10", ratio, 1.10, "at_most")
+
+
+def _sizes(found: Found) -> Iterator[Bar]:
+    row = at(found.get("sizes", {}).get("rows", ()), "megapixels", 100)
+    if row:
+        yield Bar("seconds for a JPEG of 100 megapixels", row["p50_ms"] / 1000, 1.5, "at_most")
+        above_mb = row["above_resting_mb"]
+        if above_mb is not None:
+            yield Bar("MB above rest for a JPEG of 100 megapixels", above_mb, 400.0, "at_most")
+
+
+def _memory(found: Found) -> Iterator[Bar]:
+    row = found.get("memory")
+    if row:
+        title = f"memory after {row['requests']} requests / after {row['few']}"
+        yield Bar(title, _ratio(row["after_all_mb"], row["after_few_mb"]), 1.02, "at_most")
+
+
+def _registering(found: Found) -> Iterator[Bar]:
+    part = found.get("registering", {})
+    for row in part.get("rows", ()):
+        if row["during"]:
+            title = f"p50 at concurrency {row['concurrency']} while {part['classes']} classes are registered / before"
+            yield Bar(title, _ratio(row["during"]["p50_ms"], row["before"]["p50_ms"]), 1.3, "at_most")

@@ -1,0 +1,1 @@
+"""What people use today, around the same weights: a plain handler, LitServe, infinity."""

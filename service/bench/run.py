@@ -1,0 +1,143 @@
+"""A whole run: start what is measured, measure the chosen parts, stop everything."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from service.bench.bare import Bare, Said
+from service.bench.checks import measure_memory, measure_registering
+from service.bench.choices import PARTS, Choices
+from service.bench.costs import measure_classes, measure_datasets, measure_sizes
+from service.bench.http_part import measure_http, measure_limit
+from service.bench.machine import machine
+from service.bench.meter import Meter
+from service.bench.noise import Noise
+from service.bench.peers_part import BRANCHES, Started, measure_infinity_beside, measure_peers
+from service.bench.pictures import picture_files
+from service.bench.remote import Remote, class_names
+from service.bench.request import Request
+from service.bench.server import Server, this_service
+from service.bench.worker import Worker
+from service.engine import chosen_models
+from service.images import ImageLimits
+from service.settings import environment_with, load_settings
+
+Keep = Callable[[dict[str, Any]], None]
+DATASET = "bench"
+CLASSES = 100
+GOOD = '"fallback":null'
+
+
+def run(choices: Choices, said: Said, keep: Keep) -> dict[str, Any]:
+    """Everything measured, ready for JSON; `said` is told what is under way, `keep` what was found after each part.
+
+    Raises:
+        BenchFailed, SettingsError, ServiceUnreachable.
+    """
+    with TemporaryDirectory(prefix="l2r2-bench-") as folder, ExitStack() as stack:
+        return _Run(choices, said, Path(folder), stack).measure(keep)
+
+
+class _Run:
+    def __init__(self, choices: Choices, said: Said, folder: Path, stack: ExitStack) -> None:
+        self.choices, self.said, self.folder, self.stack = choices, said, folder, stack
+        self.overrides: dict[str, Any] = {"profile": choices.profile, "log_level": "warning"}
+        if choices.random_weights:
+            said("saving random weights")
+            self.overrides |= _random_weights(choices.profile, folder)
+        self.settings = load_settings(**self.overrides)
+        self.environment = environment_with(**self.overrides, data_dir=folder / "data")
+        self.noise = Noise()
+        limits = ImageLimits(max_bytes=self.settings.max_image_bytes, max_pixels=self.settings.max_image_pixels)
+        self.pictures = picture_files(folder / "pictures", choices.images, limits)
+        self.load = self._closing(Worker("service.bench.load"))
+        self.server: Server | None = None
+        self.bare: Bare | None = None
+        if choices.url is None:
+            said("starting the service")
+            self.server = stack.enter_context(this_service(folder, self.environment))
+            worker = self._closing(Worker("service.bench.limit", self.environment))
+            self.bare = Bare(worker, self.noise, self.pictures, choices.branches)
+        self.remote = Remote(choices.url or (self.server.url if self.server else ""))
+        stack.callback(self.remote.close)
+        self.remote.register(DATASET, class_names(CLASSES))
+        stack.callback(self.remote.forget, DATASET)
+
+    def measure(self, keep: Keep) -> dict[str, Any]:
+        measures = self._measures()
+        found: dict[str, Any] = {}
+        for part in PARTS:
+            if part in self.choices.parts and part in measures:
+                found[part] = measures[part]()
+                keep({**self._about(), **found})
+        self.noise.read()
+        return {**self._about(), **found}
+
+    def _measures(self) -> dict[str, Callable[[], dict[str, Any]]]:
+        """What measures each part."""
+        choices, meter, remote, bare, said = self.choices, self._meter(), self.remote, self.bare, self.said
+        asked, seconds, most_bytes = meter.request, choices.seconds, self.settings.max_image_bytes
+        measures: dict[str, Callable[[], dict[str, Any]]] = {
+            "http": lambda: measure_http(meter, bare, choices, said),
+            "classes": lambda: measure_classes(meter, remote, asked, choices.classes, seconds, said),
+            "sizes": lambda: measure_sizes(meter, asked, choices.megapixels, seconds, self.folder, most_bytes, said),
+            "datasets": lambda: measure_datasets(meter, remote, asked, choices.datasets, seconds, said),
+            "memory": lambda: measure_memory(meter, choices.memory_requests, said),
+            "registering": lambda: measure_registering(meter, remote, choices.registering_classes, seconds, said),
+        }
+        if bare is not None:
+            measures |= {
+                "limit": lambda: measure_limit(bare, choices, said),
+                "peers": lambda: self._peers(meter, bare),
+            }
+        return measures
+
+    def _about(self) -> dict[str, Any]:
+        choices = self.choices
+        asked = {**asdict(choices), "parts": sorted(choices.parts), "images": choices.images and str(choices.images)}
+        about = {"machine": machine(self.settings), "models": self.remote.models(), "noise": self.noise.document()}
+        return {"choices": asked, **about}
+
+    def _request(self, url: str, branches: Sequence[str] | None) -> Request:
+        shown = {"branches": ",".join(branches)} if branches else {}
+        distinct = not self.choices.repeat_pictures
+        return Request(f"{url}/classify", self.pictures, [{"dataset": DATASET, **shown}], "multipart", distinct, GOOD)
+
+    def _meter(self) -> Meter:
+        pids = [self.server.pid] if self.server else []
+        request = self._request(self.remote.url, self.choices.branches)
+        return Meter(self.load, self.noise, request, pids, self.remote)
+
+    def _peers(self, meter: Meter, bare: Bare) -> dict[str, Any]:
+        started = Started(self.folder, self.environment, self.choices.litserve_python)
+        request = self._request(self.remote.url, BRANCHES)
+        found = measure_peers(meter, bare, request, started, CLASSES, self.choices.seconds, self.said)
+        if self.choices.infinity is not None:
+            alone = environment_with(**{**self.overrides, "localizer": "none"}, data_dir=self.folder / "alone")
+            server = self.stack.enter_context(this_service(self.folder, alone))
+            remote = Remote(server.url)
+            self.stack.callback(remote.close)
+            remote.register(DATASET, class_names(CLASSES))
+            own = Meter(self.load, self.noise, self._request(server.url, ("full",)), [server.pid], remote)
+            own.request = _any_answer(own.request)
+            found["infinity"] = measure_infinity_beside(own, self.choices, started, self.said)
+        return found
+
+    def _closing(self, worker: Worker) -> Worker:
+        self.stack.callback(worker.close)
+        return worker
+
+
+def _any_answer(request: Request) -> Request:
+    """Without a localizer every answer says why it has no box."""
+    return Request(request.url, request.pictures, request.fields, request.form, request.distinct)
+
+
+def _random_weights(profile: str | None, folder: Path) -> dict[str, Path]:
+    from service.bench.random_weights import save_random_weights
+
+    localizer, encoder, _ = chosen_models(load_settings(profile=profile))
+    return save_random_weights(localizer.name, encoder.name, folder / "weights")

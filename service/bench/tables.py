@@ -1,0 +1,128 @@
+"""A run's figures in the terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from service.bench.bars import bars
+
+Row = Mapping[str, Any]
+WORDS = "waits in ms; CPU: server seconds a request; MB: its peak; client: the load generator's part of a processor"
+
+
+def report(found: Row) -> Group:
+    """All tables that the measured parts fill."""
+    parts: list[Table | Text] = [_title(found)]
+    if "limit" in found:
+        parts += [_limits(found["limit"]), _alone(found["limit"])]
+    if "http" in found:
+        rows = [*found["http"]["closed"], *found["http"]["open"]]
+        parts.append(_loads("Over HTTP", rows, "load", [_load_name(row) for row in rows]))
+    for name, column in (("classes", "classes"), ("sizes", "megapixels"), ("datasets", "datasets")):
+        if name in found:
+            rows = found[name]["rows"]
+            parts.append(_loads(f"Cost against {name}", rows, column, [f"{row[column]:,}" for row in rows]))
+    if "peers" in found:
+        parts.append(_peers(found["peers"]))
+    parts.append(_bars(found))
+    parts += [Text(f"noise: {warning}", style="yellow") for warning in found["noise"]["warnings"]]
+    return Group(*parts)
+
+
+def show(found: Row, console: Console) -> None:
+    console.print(report(found))
+
+
+def _title(found: Row) -> Text:
+    machine, models = found["machine"], found["models"]
+    names = f"{models['localizer']['name']} + {models['encoder']['name']}"
+    processors = f"{machine['usable_processors']} processors, {machine['cpu']}"
+    return Text(f"{names} on {models['device']} ({machine['gpu'] or processors})")
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="right" if place else "left", no_wrap=not place)
+    return table
+
+
+def _limits(limit: Row) -> Table:
+    views = limit["rows"][0]["views"]
+    title = f"Model-only limit: localizer and {views} views, pictures/s"
+    table = _table(title, "batch", "localizer", "encoder", "in series", "slower one", "side by side")
+    names = ("localizer_per_s", "encoder_per_s", "serial_per_s", "slower_per_s", "overlapped_per_s")
+    for row in limit["rows"]:
+        table.add_row(str(row["batch"]), *(_number(row[name]) for name in names))
+    return table
+
+
+def _alone(limit: Row) -> Table:
+    table = _table(
+        "One picture alone, ms", "decode", "prepare for the localizer", "prepare views", "localizer", "encoder"
+    )
+    alone, single = limit["alone_ms"], limit["single"]
+    steps = (alone["decode"], alone["prepare_localizer"], alone["prepare_views"])
+    table.add_row(*(_number(value) for value in (*steps, single["localizer_ms"], single["encoder_ms"])))
+    return table
+
+
+def _load_name(row: Row) -> str:
+    return f"{row['concurrency']} callers" if row["concurrency"] else f"{row['rate_per_s']:.3g} come/s"
+
+
+def _loads(title: str, rows: Sequence[Row], first: str, names: Sequence[str]) -> Table:
+    columns = ("per s", "/limit", "p50", "p95", "p99", "batches", "CPU", "MB", "client", "errors")
+    table = _table(f"{title} ({WORDS})", first, *columns)
+    for row, name in zip(rows, names, strict=True):
+        limit = row["limit_per_s"]
+        sizes = " ".join(f"{value:.1f}" for value in row["batch_sizes"].values())
+        answered = sum(row["statuses"].values())
+        cpu_s = row["server_cpu_s"]
+        table.add_row(
+            name,
+            _number(row["per_s"]),
+            f"{row['per_s'] / limit:.2f}" if limit else "",
+            *(_number(row[f"p{percent}_ms"]) for percent in (50, 95, 99)),
+            sizes,
+            _number(cpu_s / answered if cpu_s is not None and answered else None),
+            _number(row["server_peak_rss_mb"] or row["server_rss_mb"]),
+            f"{row['client_cpu_s'] / row['all_seconds']:.1%}",
+            _errors(row),
+        )
+    return table
+
+
+def _errors(row: Row) -> str:
+    bad = [f"{status}: {count}" for status, count in row["statuses"].items() if status != "200"]
+    return ", ".join([*bad, *([f"unexpected: {row['unexpected']}"] if row["unexpected"] else [])])
+
+
+def _peers(peers: Row) -> Table:
+    table = _table("Beside peers", "peer", "callers", "ours/s", "theirs/s", "ratio", "our p50 ms", "their p50 ms")
+    for name, part in peers.items():
+        for row in part["rows"] if isinstance(part, dict) and "rows" in part else ():
+            own, peer = row["own"], row["peer"]
+            ratio = own["per_s"] / peer["per_s"] if peer["per_s"] else float("nan")
+            rates = (own["per_s"], peer["per_s"], ratio, own["p50_ms"], peer["p50_ms"])
+            table.add_row(name, str(row["concurrency"]), *map(_number, rates))
+    return table
+
+
+def _bars(found: Row) -> Table:
+    table = _table("Bars", "ratio", "measured", "bound", "")
+    for bar in bars(found):
+        sign = "≥" if bar.side == "at_least" else "≤"
+        kept = "[green]kept[/green]" if bar.kept else "[red]missed[/red]"
+        table.add_row(bar.name, _number(bar.value), f"{sign} {bar.bound:g}", kept)
+    return table
+
+
+def _number(value: float | None) -> str:
+    """Three figures, or all before the point."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,96 @@
+"""What is read of processes and of the machine, and the helper processes themselves."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.bench.machine import machine
+from service.bench.noise import LOOPS, Noise, drift
+from service.bench.remote import batch_sizes, class_names
+from service.bench.server import Server, free_port
+from service.bench.usage import MB, Watch, rss_mb
+from service.bench.worker import BenchFailed, Worker
+from service.settings import environment_with, load_settings
+
+
+def test_memory_that_was_taken_and_given_back_is_the_peak_and_not_the_rest() -> None:
+    watch = Watch([os.getpid()])
+    before = rss_mb([os.getpid()])
+    taken = bytearray(200 * 10**6)
+    taken[::4096] = b"x" * len(taken[::4096])
+    del taken
+    usage = watch.read()
+    assert usage.peak_rss_mb is not None
+    assert usage.peak_rss_mb >= before + 180
+    assert usage.rss_mb < usage.peak_rss_mb - 100
+    assert usage.cpu_s >= 0
+    assert MB == 1e6
+
+
+def test_work_of_a_watched_process_is_not_foreign() -> None:
+    spinning = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\ninput()"
+    process = subprocess.Popen([sys.executable, "-c", spinning], stdin=subprocess.PIPE)
+    watch, blind = Watch([process.pid]), Watch([])
+    while watch.read().cpu_s < 0.3:
+        assert process.poll() is None
+    assert blind.read().foreign_cpu >= watch.read().foreign_cpu
+    process.communicate(b"\n")
+
+
+def test_a_quiet_machine_is_not_warned_of_and_a_noisy_one_is() -> None:
+    noise = Noise(stolen_before_s=None)
+    noise.read()
+    assert len(noise.loops_ms) == LOOPS
+    noise.loops_ms = [10.0] * 90 + [11.0] * 10
+    noise.limits_per_s, noise.foreign_cpu = [6.0, 6.3], [0.01, 0.02]
+    assert noise.warnings() == []
+    noise.loops_ms = [10.0] * 80 + [20.0] * 20
+    noise.limits_per_s, noise.foreign_cpu = [6.0, 7.0], [0.5, 0.9]
+    assert len(noise.warnings()) == 3
+    assert noise.document()["limit_drift"] == pytest.approx(1 / 6)
+
+
+def test_the_drift_is_the_range_over_the_middle() -> None:
+    assert drift([4.0, 5.0, 4.5]) == pytest.approx(1 / 4.5)
+    assert drift([4.0]) is None
+
+
+def test_batch_sizes_are_items_over_batches_between_two_readings() -> None:
+    before = {"localizer": (10, 20), "encoder": (5, 5)}
+    after = {"localizer": (14, 30), "encoder": (5, 5), "segmenter": (2, 6)}
+    assert batch_sizes(before, after) == {"localizer": 2.5, "segmenter": 3.0}
+
+
+def test_class_names_are_all_different_and_always_the_same() -> None:
+    names = class_names(5000, seed=1)
+    assert len(set(names)) == 5000
+    assert names == class_names(5000, seed=1)
+    assert names != class_names(5000, seed=2)
+
+
+def test_the_machine_is_described_without_secrets() -> None:
+    about = machine(load_settings(database_url="postgresql://user:secret@host/name"))
+    assert about["packages"].keys() >= {"numpy", "onnxruntime"}
+    assert "secret" not in str(about)
+    assert about["usable_processors"] >= 1
+
+
+def test_a_helper_that_refuses_a_job_says_why_and_one_that_ends_is_told_of(tmp_path: Path) -> None:
+    worker = Worker("service.bench.limit", environment_with(models_cache=tmp_path, offline=True))
+    with pytest.raises(BenchFailed, match="OFFLINE"):
+        worker.ask({"kind": "about"})
+    worker.close()
+    ended = Worker("service.errors")  # no helper: it ends at once
+    with pytest.raises(BenchFailed, match="ended with"):
+        ended.ask({})
+    ended.close()
+
+
+def test_a_server_that_does_not_start_is_quoted(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "raise SystemExit('no weights here')"]
+    server = Server("the peer", command, free_port(), "/", tmp_path / "log", os.environ)
+    with pytest.raises(BenchFailed, match="the peer did not start: no weights here"), server:
+        pass
