@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -32,6 +33,31 @@ class WorkerHealth:
     items: int = 0
 
 
+class Turns:
+    """Those who compute with the same processors do so one at a time, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._queue: deque[object] = deque()
+
+    def __enter__(self) -> None:
+        own = object()
+        with self._changed:
+            self._queue.append(own)
+            self._changed.wait_for(lambda: self._queue[0] is own)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        with self._changed:
+            return max(0, len(self._queue) - 1)
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._queue.popleft()
+            self._changed.notify_all()
+
+
 class Batcher(Generic[Item, Result]):
     """Calls `run` with a few items at a time, in order of arrival, from one thread of its own.
 
@@ -40,6 +66,7 @@ class Batcher(Generic[Item, Result]):
         max_batch: how much the items of one call weigh together; a heavier one is called alone.
         max_waiting: with this many items in the queue a further one is refused.
         weigh: an item's weight, 1 unless told.
+        turn: held while `run` computes; the batch forms until it is had.
     """
 
     def __init__(
@@ -50,12 +77,14 @@ class Batcher(Generic[Item, Result]):
         max_batch: int,
         max_waiting: int,
         weigh: Callable[[Item], int] = lambda _item: 1,
+        turn: AbstractContextManager[object] | None = None,
     ) -> None:
         if max_batch < 1 or max_waiting < 1:
             raise ValueError(f"max_batch and max_waiting are at least 1, not {max_batch} and {max_waiting}")
         self.name = name
         self._run = run
         self._max_batch, self._max_waiting, self._weigh = max_batch, max_waiting, weigh
+        self._turn = turn or nullcontext()
         self._waiting: deque[tuple[Item, Future[Result]]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -98,27 +127,34 @@ class Batcher(Generic[Item, Result]):
         self._thread.join(timeout_s)
 
     def _work(self) -> None:
-        while batch := self._next_batch():
-            self._answer(batch)
+        while self._has_work():
+            with self._turn:
+                batch = self._next_batch()
+                if batch:
+                    self._answer(batch)
+                with self._changed:
+                    self._running_since_s = None
+
+    def _has_work(self) -> bool:
+        """Waits for some; false when closed and nothing is left."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            return bool(self._waiting)
 
     def _next_batch(self) -> list[tuple[Item, Future[Result]]]:
-        """The next items whose callers are still there; empty when closed and nothing is left."""
+        """The next items whose callers are still there, if there are any."""
         batch: list[tuple[Item, Future[Result]]] = []
         with self._changed:
-            self._running_since_s = None
-            while not batch:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
-                if not self._waiting:
-                    return []
-                room = self._max_batch
-                while self._waiting and (not batch or self._weigh(self._waiting[0][0]) <= room):
-                    item, future = self._waiting.popleft()
-                    if future.set_running_or_notify_cancel():
-                        batch.append((item, future))
-                        room -= self._weigh(item)
-            self._running_since_s = time.monotonic()
-            self._batches += 1
-            self._items += len(batch)
+            room = self._max_batch
+            while self._waiting and (not batch or self._weigh(self._waiting[0][0]) <= room):
+                item, future = self._waiting.popleft()
+                if future.set_running_or_notify_cancel():
+                    batch.append((item, future))
+                    room -= self._weigh(item)
+            if batch:
+                self._running_since_s = time.monotonic()
+                self._batches += 1
+                self._items += len(batch)
         return batch
 
     def _answer(self, batch: list[tuple[Item, Future[Result]]]) -> None:

@@ -110,6 +110,7 @@ def _limits(settings: Settings, hardware: Hardware, sizes: BatchSizes) -> Limits
         max_batch=sizes,
         max_waiting=settings.queue_items,
         threads=hardware.threads,
+        overlap=hardware.device == "cuda" if settings.overlap == "auto" else settings.overlap == "on",
         memory_bytes=settings.embeddings_cache_mb * 2**20,
     )
 

@@ -6,14 +6,14 @@ what they found out.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from service.batching import WorkerHealth
+from service.batching import Turns, WorkerHealth
 from service.datasets.records import Dataset
 from service.errors import DeadlineExceeded, Overloaded
 from service.models.ports import Encoder, Floats, Localizer, PromptSet, Segmenter
@@ -29,6 +29,7 @@ from service.stages.options import Abilities, Limits, Options, Plan, plan_for, u
 from service.stages.originals import in_original_pixels
 from service.stages.photograph import Decoding, Photograph
 from service.stages.seeing import Seeing, Sight, relied_on, whole_sight
+from service.stages.together import all_of
 from service.telemetry import Occupancy, Stopwatch
 
 Result = TypeVar("Result")
@@ -49,8 +50,9 @@ class Recognizer:
         models = [model for model in (localizer, segmenter, encoder) if model is not None]
         self._memory = Memory(limits.memory_bytes, [f"{model.name} {model.revision}" for model in models])
         self._decoding = Decoding(self._memory, limits, self._pool)
-        self._locating = Locating(localizer, segmenter, limits, self._pool)
-        self._looking = Looking(encoder, limits, self._pool)
+        turn = None if limits.overlap else Turns()
+        self._locating = Locating(localizer, segmenter, limits, self._pool, turn)
+        self._looking = Looking(encoder, limits, self._pool, turn)
         self._seeing = Seeing(self._locating, self._looking, limits)
         self.occupancy = Occupancy()
 
@@ -124,7 +126,7 @@ class Recognizer:
             looks, cascade = await self._first_look(photo, Sight(None, (FULL,)), plan, answering)
             if cascade.stopped:
                 return await self._answer(photo, NOT_ASKED, looks, plan, answering, cascade)
-        located = await self._locating.locate(photo, plan)
+        located = await self._located(photo, plan)
         if plan.options.objects:
             return await self._answer_objects(photo, located, plan, answering)
         if first == FG and located.best is not None:
@@ -133,6 +135,13 @@ class Recognizer:
                 return await self._answer(photo, located, looks, plan, answering, cascade)
         [looks] = await self._seeing.look(photo, [whole_sight(located, plan)], plan.style)
         return await self._answer(photo, relied_on(located, plan, looks), looks, plan, answering, cascade)
+
+    async def _located(self, photo: Photograph, plan: Plan) -> Located:
+        """What is located; meanwhile the full view is looked at, where the models do not take turns."""
+        works: list[Coroutine[Any, Any, object]] = [self._locating.locate(photo, plan)]
+        if self.limits.overlap and FULL in plan.branches and plan.box_branches:
+            works.append(self._seeing.look(photo, [Sight(None, (FULL,))], plan.style))
+        return cast(Located, (await all_of(works))[0])
 
     async def _first_look(
         self, photo: Photograph, sight: Sight, plan: Plan, answering: Answering

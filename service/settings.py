@@ -87,6 +87,11 @@ class Settings(BaseSettings):
     )
 
     queue_items: int = Field(256, ge=1, description="Most pictures waiting for a model before new ones are refused.")
+    overlap: Literal["auto", "off", "on"] = Field(
+        "auto",
+        description="`on`: models compute beside each other, and the full view is embedded while the box is looked "
+        "for; `off`: in turn, all views in one batch; `auto`: `on` on a GPU.",
+    )
     max_batch_size: int | None = Field(
         None,
         ge=1,

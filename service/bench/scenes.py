@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from service.bench.figures import percentile
 from service.images import ImageLimits, decode
-from service.models.ports import Encoder, Floats, Localizer, LocatorInput, PromptSet
+from service.models.ports import Bytes, Encoder, Localizer, LocatorInput, PromptSet
 from service.recognition.boxes import Box
 from service.recognition.views import VIEWS, Scene, Style
 from service.stages.locating import full_size
@@ -27,7 +27,7 @@ class Prepared:
     takes them."""
 
     located: LocatorInput | None
-    views: Floats
+    views: Bytes
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Models:
         own = found[0].mask is not None and any(VIEWS[name].needs_mask for name in branches)
         return Scene(rgb, found[0].box, full_size(found[0], rgb) if own else _everything(rgb))
 
-    def views(self, scene: Scene, branches: Sequence[str]) -> Floats:
+    def views(self, scene: Scene, branches: Sequence[str]) -> Bytes:
         style = Style(self.encoder.pad_colour)
         return np.stack([self.encoder.preprocess(VIEWS[name].make(scene, style)) for name in branches])
 

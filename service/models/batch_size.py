@@ -21,16 +21,14 @@ TIMED_RUNS = 3
 RESERVE = 0.1  # of the GPU's memory: for other sizes of pictures, texts, and the libraries
 # Of processors a model call keeps all busy with one picture. More together only makes the first wait for the last.
 ON_PROCESSORS: Mapping[Family, int] = {
-    "u2net": 1,
     "grounding_dino": 1,
     "owlv2": 1,
     "none": 1,
-    "u2net_mask": 1,
     "sam": 1,
     "sam2": 1,
-    "embedded_clip": 4,
     "open_clip": 8,
 }
+FOR_EACH_THREAD: Mapping[Family, int] = {"u2net": 1, "u2net_mask": 1, "embedded_clip": 3}  # of networks side by side
 MOST_ON_GPU = {"localizer": 32, "segmenter": 16, "encoder": 128}
 PROBE_SIZE = (480, 640)  # height and width of a usual picture
 log = logging.getLogger(__name__)
@@ -53,10 +51,14 @@ class BatchSizes:
         return cls(size, size, size)
 
 
-def on_processors(localizer: Family, segmenter: Family | None, encoder: Family) -> BatchSizes:
+def on_processors(threads: int, localizer: Family, segmenter: Family | None, encoder: Family) -> BatchSizes:
     return BatchSizes(
-        ON_PROCESSORS[localizer], 1 if segmenter is None else ON_PROCESSORS[segmenter], ON_PROCESSORS[encoder]
+        *(1 if family is None else _together(family, threads) for family in (localizer, segmenter, encoder))
     )
+
+
+def _together(family: Family, threads: int) -> int:
+    return FOR_EACH_THREAD[family] * threads if family in FOR_EACH_THREAD else ON_PROCESSORS[family]
 
 
 def on_gpu(localizer: Localizer, segmenter: Segmenter | None, encoder: Encoder, asked: int | None = None) -> BatchSizes:
@@ -154,4 +156,4 @@ def batch_sizes(
     """
     if hardware.device == "cuda":
         return on_gpu(*models, asked)
-    return on_processors(*families) if asked is None else BatchSizes.all(asked)
+    return on_processors(hardware.threads, *families) if asked is None else BatchSizes.all(asked)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,18 +50,25 @@ class Locating:
     """A localizer and, if there is one, a segmenter, each behind a queue and a worker."""
 
     def __init__(
-        self, localizer: Localizer, segmenter: Segmenter | None, limits: Limits, pool: ThreadPoolExecutor
+        self,
+        localizer: Localizer,
+        segmenter: Segmenter | None,
+        limits: Limits,
+        pool: ThreadPoolExecutor,
+        turn: AbstractContextManager[object] | None = None,
     ) -> None:
         self._localizer, self._segmenter, self._limits, self._pool = localizer, segmenter, limits, pool
         sizes, waiting = limits.max_batch, limits.max_waiting
         # A picture may need many boxes and masks: what it cannot get at once waits here, and crowds nobody out.
         self._box_places, self._mask_places = (asyncio.Semaphore(limits.max_waiting) for _ in range(2))
         self._boxes: Batcher[LocatorInput, list[Detection]] = Batcher(
-            "localizer", localizer.locate, max_batch=sizes.localizer, max_waiting=waiting
+            "localizer", localizer.locate, max_batch=sizes.localizer, max_waiting=waiting, turn=turn
         )
         self._masks: Batcher[SegmenterInput, Mask] | None = None
         if segmenter is not None:
-            self._masks = Batcher("segmenter", segmenter.segment, max_batch=sizes.segmenter, max_waiting=waiting)
+            self._masks = Batcher(
+                "segmenter", segmenter.segment, max_batch=sizes.segmenter, max_waiting=waiting, turn=turn
+            )
 
     def health(self) -> Mapping[str, WorkerHealth]:
         workers = [worker for worker in (self._boxes, self._masks) if worker is not None]

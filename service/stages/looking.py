@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,13 @@ class Views:
 class Looking:
     """The encoder behind a queue and a worker."""
 
-    def __init__(self, encoder: Encoder, limits: Limits, pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        limits: Limits,
+        pool: ThreadPoolExecutor,
+        turn: AbstractContextManager[object] | None = None,
+    ) -> None:
         self._encoder, self._pool = encoder, pool
         self._most_views = limits.max_batch.encoder
         self._embedding: Batcher[Bytes, Floats] = Batcher(
@@ -37,6 +44,7 @@ class Looking:
             max_batch=self._most_views,
             max_waiting=limits.max_waiting,
             weigh=len,
+            turn=turn,
         )
 
     def health(self) -> Mapping[str, WorkerHealth]:

@@ -30,7 +30,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 @dataclass(frozen=True)
 class Limits:
     """Bounds and defaults of one recognizer; times in seconds, `box_margin` as a part of the box's size. memory_bytes:
-    for what is known of pictures seen before, 0 for none."""
+    for what is known of pictures seen before, 0 for none. overlap: models compute beside each other, and the full view
+    is looked at while the box is looked for; else they take turns."""
 
     image: ImageLimits = DEFAULT_LIMITS
     branches: tuple[str, ...] = DEFAULT_BRANCHES
@@ -42,6 +43,7 @@ class Limits:
     max_batch: BatchSizes = field(default_factory=BatchSizes)
     max_waiting: int = 256
     threads: int = 2
+    overlap: bool = False
     memory_bytes: int = 0
 
     @property

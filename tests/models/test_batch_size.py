@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import ModelFailed
-from service.models.batch_size import ON_PROCESSORS, BatchSizes, batch_sizes, largest_useful, on_processors
+from service.models.batch_size import (
+    FOR_EACH_THREAD,
+    ON_PROCESSORS,
+    BatchSizes,
+    batch_sizes,
+    largest_useful,
+    on_processors,
+)
 from service.models.catalog import MODELS, PROFILES
 from service.models.hardware import Hardware
 from service.models.localizers.none import NoLocalizer
@@ -94,12 +101,12 @@ def test_on_processors_nothing_is_run_and_the_setting_wins() -> None:
     processors = Hardware("cpu", bfloat16=False, threads=2)
     models = (NoLocalizer(), None, OnlyText())
     families = ("grounding_dino", None, "open_clip")
-    assert batch_sizes(processors, families, models, None) == on_processors(*families)
+    assert batch_sizes(processors, families, models, None) == on_processors(2, *families)
     assert batch_sizes(processors, families, models, 7) == BatchSizes.all(7)
 
 
 def test_every_family_and_profile_has_its_number_on_processors() -> None:
-    assert {row.family for row in MODELS.values()} == set(ON_PROCESSORS)
+    assert {row.family for row in MODELS.values()} == {*ON_PROCESSORS, *FOR_EACH_THREAD}
     for profile in PROFILES.values():
         rows = [MODELS[name] for name in (profile.localizer, profile.segmenter, profile.encoder) if name]
-        assert min(on_processors(*(row.family for row in rows)).__dict__.values()) >= 1
+        assert min(on_processors(1, *(row.family for row in rows)).__dict__.values()) >= 1

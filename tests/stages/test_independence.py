@@ -46,9 +46,11 @@ def without_times(answer: Recognition) -> Recognition:
     return replace(answer, timings_ms={})
 
 
+@pytest.mark.parametrize("overlap", [False, True])
 @pytest.mark.parametrize("max_batch", [1, 3, 16])
-async def test_an_answer_does_not_depend_on_what_else_is_in_flight(start: Start, max_batch: int) -> None:
-    recognizer = start(FakeLocalizer(by_colour), None, FakeSegmenter(), max_batch=BatchSizes.all(max_batch))
+async def test_an_answer_does_not_depend_on_what_else_is_in_flight(start: Start, max_batch: int, overlap: bool) -> None:
+    sizes = BatchSizes.all(max_batch)
+    recognizer = start(FakeLocalizer(by_colour), None, FakeSegmenter(), max_batch=sizes, overlap=overlap)
     requests = [
         (scattered(number), DATASETS[number % 2], ASKED[number % len(ASKED)]) for number in range(2 * len(ASKED))
     ]
