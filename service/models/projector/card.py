@@ -11,7 +11,7 @@ from service.models.projector.fit import Settings
 from service.models.projector.packages import PACKAGES
 
 _METHOD = """## Method
-1. Each drawing is embedded, on plain white, by the int8 image tower of CLIP ViT-B/16.
+1. Each drawing is embedded, on plain white, by the image tower of CLIP ViT-B/16 with int8 weights.
 2. Each style is centred by its own mean. A name's target is the mean over its drawings; tags that few
    drawings share become further names of less weight.
 3. Kernel ridge regression (Gaussian kernel on unit MiniLM embeddings of the bare names) maps names to targets. The
@@ -23,8 +23,7 @@ _METHOD = """## Method
 The stored image mean is the mean over drawings, every style counting alike. No photograph took part in any step."""
 _USE = """## Use
 - Text: embed the bare class name (`TEXT_POLICY = "{}"`); strip a template such as "A photo of a {}".
-- Image: `centre_images` (unit, minus the stored mean, unit again); scores are `logit_scale` times the cosine.
-- Feed the int8 image tower one picture a run: its numbers are scaled by the whole batch, neighbours included."""
+- Image: `centre_images` (unit, minus the stored mean, unit again); scores are `logit_scale` times the cosine."""
 _LIMITS = """## Tried and left out
 None of these moved accuracy, on held-out names or on photographs, by more than the noise: two more emoji styles
 (EmojiOne, FxEmoji), the first fifth of the icons of game-icons, made-up scenes as backdrops (a third of the
