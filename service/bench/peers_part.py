@@ -73,8 +73,9 @@ def compared(
 ) -> dict[str, Any]:
     """At each concurrency ours and theirs in turns."""
     rows = []
-    own.warm_up(1, own_request)
-    theirs.warm_up(1, their_request)
+    for callers in CONCURRENCY:
+        own.warm_up(callers, own_request)
+        theirs.warm_up(callers, their_request)
     for concurrency in CONCURRENCY:
         points: tuple[list[Point], list[Point]] = ([], [])
         for turn in range(TURNS):
