@@ -50,6 +50,7 @@ class Point:
     unexpected: int
     all_seconds: float
     client_cpu_s: float
+    first_error: str = ""
     concurrency: int | None = None
     rate_per_s: float | None = None
     batch_sizes: Mapping[str, float] = field(default_factory=dict)
@@ -101,6 +102,7 @@ def joined(points: Sequence[Point]) -> Point:
         unexpected=sum(point.unexpected for point in points),
         all_seconds=sum(point.all_seconds for point in points),
         client_cpu_s=sum(point.client_cpu_s for point in points),
+        first_error=next((point.first_error for point in points if point.first_error), ""),
         concurrency=first.concurrency,
         rate_per_s=first.rate_per_s,
         batch_sizes=first.batch_sizes,

@@ -17,6 +17,7 @@ from service.bench.worker import answer_jobs
 
 ROUNDS = 2  # a window takes at least so many answers for each caller
 LONGEST = 10  # a window that is not full after so many times its length, and a minute, ends
+LONGEST_ERROR = 300  # bytes that are quoted
 HOPELESS = 50  # refusals and not one answer: there will be none
 LAST_ANSWERS_S = 120.0  # an open loop waits so long after the last arrival
 FAILURES = (OSError, ConnectionLost, ValueError)
@@ -35,6 +36,7 @@ class Record:
         self.statuses: Counter[str] = Counter()
         self.waits_s: list[float] = []
         self.unexpected = 0
+        self.first_error = ""
         if not warm:
             self._opened_s = self._began_s
 
@@ -53,6 +55,8 @@ class Record:
         self.statuses[status] += 1
         good = status == "200"
         self.unexpected += good and self._expects not in body
+        if not good and not self.first_error:
+            self.first_error = f"{status} {body[:LONGEST_ERROR].decode(errors='replace')}"
         if self._opened_s is None:
             if sum(self.statuses.values()) >= self._warm:
                 self._opened_s = now_s
@@ -132,6 +136,7 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
         "latencies_ms": [1000 * wait_s for wait_s in record.waits_s],
         "statuses": dict(record.statuses),
         "unexpected": record.unexpected,
+        "first_error": record.first_error,
         "all_seconds": clock() - begin_s,
         "client_cpu_s": time.process_time() - cpu_s,
     }

@@ -34,9 +34,9 @@ class Meter:
 
     def warm_up(self, concurrency: int, request: Request | None = None) -> None:
         """Raises BenchFailed where nothing is answered as it should be."""
-        point = self.closed(concurrency, 0.0, least=2, request=request)
+        point = self.closed(concurrency, 0.0, least=2 * concurrency, request=request)
         if not point.requests:
-            raise BenchFailed(f"{(request or self.request).url} answered with {dict(point.statuses)}")
+            raise BenchFailed(f"{(request or self.request).url} gives no answer: {point.first_error}")
 
     def rss_mb(self) -> float | None:
         """The server's memory now; None where it runs elsewhere."""

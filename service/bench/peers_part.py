@@ -17,6 +17,7 @@ from service.bench.meter import Meter
 from service.bench.remote import class_names
 from service.bench.request import Request
 from service.bench.server import Server, free_port
+from service.bench.worker import BenchFailed
 
 BRANCHES = ("full", "fg")
 CONCURRENCY = (1, 8)
@@ -40,22 +41,31 @@ def measure_peers(
     """Ours and each peer's in turns at the same work: the box, two views, so many classes."""
     prototypes = started.folder / "prototypes.npy"
     scale = bare.save_prototypes(class_names(classes), str(prototypes))
-    found: dict[str, Any] = {"plain_models_ms": bare.plain_ms(), "missing": []}
-    for name in MODULES:
-        if name == "litserve" and started.litserve_python is None and find_spec("litserve") is None:
-            found["missing"].append("litserve: pip install 'l2r2[peers]', or name its Python by --litserve-python")
-            continue
+    found: dict[str, Any] = {"missing": []}
+    names = list(MODULES)
+    try:
+        found["plain_models_ms"] = bare.plain_ms()
+    except BenchFailed as error:  # models that nobody has a usual way for
+        found["missing"].append(error.detail)
+        names.remove("plain")
+    if started.litserve_python is None and find_spec("litserve") is None:
+        found["missing"].append("litserve: pip install 'l2r2[peers]', or name its Python by --litserve-python")
+        names.remove("litserve")
+    for name in names:
         said(f"starting {name}")
-        python = (started.litserve_python if name == "litserve" else None) or sys.executable
-        port = free_port()
-        options = ["--port", str(port), "--prototypes", str(prototypes), "--scale", str(scale)]
-        command = [python, "-m", MODULES[name], *options]
-        log = started.folder / f"{name}.log"
-        with Server(name, command, port, READY[name], log, started.environment) as peer:
+        with _peer(name, started, prototypes, scale) as peer:
             theirs = replace(own, pids=[peer.pid], remote=None)
             asked = replace(request, url=f"{peer.url}/classify", expects="", fields=[{"dataset": "peer"}])
             found[name] = compared(own, request, theirs, asked, seconds, said, name)
     return found
+
+
+def _peer(name: str, started: Started, prototypes: Path, scale: float) -> Server:
+    python = (started.litserve_python if name == "litserve" else None) or sys.executable
+    port = free_port()
+    options = ["--port", str(port), "--prototypes", str(prototypes), "--scale", str(scale)]
+    log = started.folder / f"{name}.log"
+    return Server(name, [python, "-m", MODULES[name], *options], port, READY[name], log, started.environment)
 
 
 def compared(
@@ -63,8 +73,9 @@ def compared(
 ) -> dict[str, Any]:
     """At each concurrency ours and theirs in turns."""
     rows = []
-    own.warm_up(1, own_request)
-    theirs.warm_up(1, their_request)
+    for callers in CONCURRENCY:
+        own.warm_up(callers, own_request)
+        theirs.warm_up(callers, their_request)
     for concurrency in CONCURRENCY:
         points: tuple[list[Point], list[Point]] = ([], [])
         for turn in range(TURNS):

@@ -83,7 +83,7 @@ ENCODERS: Mapping[str, Callable[[Path], None]] = {
 LOCALIZERS: Mapping[str, Callable[[Path], None]] = {"grounding-dino-tiny": save_grounding_dino}
 
 
-def save_random_weights(localizer: str, encoder: str, folder: Path) -> dict[str, Path]:
+def save_random_weights(localizer: str, encoder: str, folder: Path) -> dict[str, str]:
     """Settings that name new folders for both models; a localizer `none` stays as it is.
 
     Raises:
@@ -96,8 +96,8 @@ def save_random_weights(localizer: str, encoder: str, folder: Path) -> dict[str,
             continue
         if name not in makers:
             raise SettingsError(f"no random weights for the {kind} {name}; known: {', '.join(makers)}")
-        made[kind] = folder / kind
-        makers[name](made[kind])
+        makers[name](folder / kind)
+        made[kind] = str(folder / kind)
     return made
 
 

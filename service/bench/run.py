@@ -136,7 +136,7 @@ def _any_answer(request: Request) -> Request:
     return Request(request.url, request.pictures, request.fields, request.form, request.distinct)
 
 
-def _random_weights(profile: str | None, folder: Path) -> dict[str, Path]:
+def _random_weights(profile: str | None, folder: Path) -> dict[str, str]:
     from service.bench.random_weights import save_random_weights
 
     localizer, encoder, _ = chosen_models(load_settings(profile=profile))

@@ -10,7 +10,6 @@ from rich.text import Text
 from service.bench.bars import bars
 
 Row = Mapping[str, Any]
-WORDS = "waits in ms; CPU: server seconds a request; MB: its peak; client: the load generator's part of a processor"
 
 
 def report(found: Row) -> Group:
@@ -20,13 +19,14 @@ def report(found: Row) -> Group:
         parts += [_limits(found["limit"]), _alone(found["limit"])]
     if "http" in found:
         rows = [*found["http"]["closed"], *found["http"]["open"]]
-        parts.append(_loads("Over HTTP", rows, "load", [_load_name(row) for row in rows]))
+        parts += _loads("Over HTTP", rows, "load", [_load_name(row) for row in rows])
     for name, column in (("classes", "classes"), ("sizes", "megapixels"), ("datasets", "datasets")):
         if name in found:
             rows = found[name]["rows"]
-            parts.append(_loads(f"Cost against {name}", rows, column, [f"{row[column]:,}" for row in rows]))
+            parts += _loads(f"Cost against {name}", rows, column, [f"{row[column]:,}" for row in rows])
     if "peers" in found:
         parts.append(_peers(found["peers"]))
+        parts += [Text(f"not measured: {reason}", style="yellow") for reason in found["peers"]["missing"]]
     parts.append(_bars(found))
     parts += [Text(f"noise: {warning}", style="yellow") for warning in found["noise"]["warnings"]]
     return Group(*parts)
@@ -74,26 +74,23 @@ def _load_name(row: Row) -> str:
     return f"{row['concurrency']} callers" if row["concurrency"] else f"{row['rate_per_s']:.3g} come/s"
 
 
-def _loads(title: str, rows: Sequence[Row], first: str, names: Sequence[str]) -> Table:
-    columns = ("per s", "/limit", "p50", "p95", "p99", "batches", "CPU", "MB", "client", "errors")
-    table = _table(f"{title} ({WORDS})", first, *columns)
+def _loads(title: str, rows: Sequence[Row], first: str, names: Sequence[str]) -> list[Table]:
+    """What callers see, and what it takes."""
+    seen = _table(title, first, "per s", "/ limit", "p50 ms", "p95 ms", "p99 ms", "errors")
+    taken = _table("", first, "mean batches", "CPU s each", "peak MB", "load generator", "other programs")
     for row, name in zip(rows, names, strict=True):
-        limit = row["limit_per_s"]
-        sizes = " ".join(f"{value:.1f}" for value in row["batch_sizes"].values())
-        answered = sum(row["statuses"].values())
-        cpu_s = row["server_cpu_s"]
-        table.add_row(
+        limit, answered, cpu_s = row["limit_per_s"], sum(row["statuses"].values()), row["server_cpu_s"]
+        waits = (_number(row[f"p{percent}_ms"]) for percent in (50, 95, 99))
+        seen.add_row(name, _number(row["per_s"]), f"{row['per_s'] / limit:.2f}" if limit else "", *waits, _errors(row))
+        taken.add_row(
             name,
-            _number(row["per_s"]),
-            f"{row['per_s'] / limit:.2f}" if limit else "",
-            *(_number(row[f"p{percent}_ms"]) for percent in (50, 95, 99)),
-            sizes,
+            ", ".join(f"{value:.1f}" for value in row["batch_sizes"].values()),
             _number(cpu_s / answered if cpu_s is not None and answered else None),
             _number(row["server_peak_rss_mb"] or row["server_rss_mb"]),
             f"{row['client_cpu_s'] / row['all_seconds']:.1%}",
-            _errors(row),
+            _number(row["foreign_cpu"]),
         )
-    return table
+    return [seen, taken]
 
 
 def _errors(row: Row) -> str:

@@ -108,6 +108,7 @@ async def test_a_server_that_refuses_everything_is_soon_left_alone(picture: str)
     assert record.waits_s == []
     assert record.statuses.keys() == {"422"}
     assert record.statuses["422"] < 100
+    assert record.first_error == '422 {"fallback":null}'
 
 
 async def test_a_caller_whose_connection_is_refused_leaves(picture: str) -> None:
