@@ -12,6 +12,7 @@ from service.bench.peers.plain_handler import handler
 from service.bench.peers.plain_models import load_plain_models
 from service.bench.worker import BenchFailed
 from service.models.catalog import MODELS
+from service.models.hardware import Hardware
 from service.models.localizers.u2net import U2Net
 from service.models.ports import PromptSet
 from service.recognition.boxes import intersection_over_union
@@ -27,7 +28,7 @@ async def test_the_plain_handler_finds_the_same_object_and_its_class(
     plain = load_plain_models(MODELS["u2netp"], MODELS["embedded"], settings)
     rgb = {name: np.asarray(Image.open(io.BytesIO(data))) for name, data in photographs.items()}
     box = plain.locate(plain.prepare_picture(rgb["chelsea"]))
-    own = U2Net("u2netp", "", models_cache / "u2netp" / "u2netp.onnx", 1)
+    own = U2Net("u2netp", "", models_cache / "u2netp" / "u2netp.onnx", Hardware("cpu", False, 1))
     [found] = own.locate([own.preprocess(rgb["chelsea"], PromptSet())])
     assert box is not None
     assert intersection_over_union(box, found[0].box) > 0.9

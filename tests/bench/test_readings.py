@@ -17,12 +17,20 @@ from service.settings import environment_with, load_settings
 
 
 def test_memory_that_was_taken_and_given_back_is_the_peak_and_not_the_rest() -> None:
-    watch = Watch([os.getpid()])
-    before = rss_mb([os.getpid()])
-    taken = bytearray(200 * 10**6)
-    taken[::4096] = b"x" * len(taken[::4096])
-    del taken
+    taking = (
+        "input(); taken = bytearray(200 * 10**6); taken[::4096] = b'x' * len(taken[::4096]); del taken; "
+        "print(flush=True); input()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", taking], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    watch = Watch([process.pid])
+    before = rss_mb([process.pid])
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    process.stdout.readline()
     usage = watch.read()
+    process.communicate(b"\n")
     assert usage.peak_rss_mb is not None
     assert usage.peak_rss_mb >= before + 180
     assert usage.rss_mb < usage.peak_rss_mb - 100
