@@ -24,14 +24,16 @@ def measure_limit(bare: Bare, choices: Choices, said: Said) -> dict[str, Any]:
 def measure_http(meter: Meter, bare: Bare | None, choices: Choices, said: Said) -> dict[str, Any]:
     """Closed loops at each concurrency, then open ones at parts of the best throughput."""
     meter.warm_up(min(8, max(choices.concurrency)))
-    closed = []
+    closed, singles = [], []
     limit = bare.read(choices.seconds) if bare else None
     for concurrency in choices.concurrency:
         said(f"concurrency {concurrency}")
+        alone = bare if concurrency == 1 else None  # what a lone caller is compared with, right before and after
+        singles += [asdict(alone.single(choices.seconds))] if alone else []
         point = meter.closed(concurrency, choices.seconds)
+        singles += [asdict(alone.single(choices.seconds))] if alone else []
         limit, point = _paired(bare, choices, limit, point)
         closed.append(point)
-    singles = [asdict(bare.single(choices.seconds))] if bare else []
     best = max(point.per_s for point in closed)
     opened = []
     for share in choices.rates:

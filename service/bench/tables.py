@@ -10,6 +10,7 @@ from rich.text import Text
 from service.bench.bars import bars
 
 Row = Mapping[str, Any]
+BAR = "ratio within this run"  # names that may take two lines
 
 
 def report(found: Row) -> Group:
@@ -46,7 +47,7 @@ def _title(found: Row) -> Text:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place else "left", no_wrap=not place)
+        table.add_column(column, justify="right" if place else "left", no_wrap=place > 0 or column != BAR)
     return table
 
 
@@ -110,7 +111,7 @@ def _peers(peers: Row) -> Table:
 
 
 def _bars(found: Row) -> Table:
-    table = _table("Bars", "ratio", "measured", "bound", "")
+    table = _table("Bars", BAR, "measured", "bound", "")
     for bar in bars(found):
         sign = "≥" if bar.side == "at_least" else "≤"
         kept = "[green]kept[/green]" if bar.kept else "[red]missed[/red]"

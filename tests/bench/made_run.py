@@ -65,7 +65,7 @@ def made_run() -> dict[str, Any]:
                 load(per_s=6.1, concurrency=64, statuses={"200": 90, "503": 10}),
             ],
             "open": [load(concurrency=None, rate_per_s=3.0)],
-            "singles": [limit(1, localizer_ms=64.0)],
+            "singles": [limit(1), limit(1, localizer_ms=64.0)],
         },
         "classes": {
             "rows": [

@@ -38,14 +38,17 @@ def test_memory_that_was_taken_and_given_back_is_the_peak_and_not_the_rest() -> 
     assert MB == 1e6
 
 
-def test_work_of_a_watched_process_is_not_foreign() -> None:
-    spinning = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\ninput()"
-    process = subprocess.Popen([sys.executable, "-c", spinning], stdin=subprocess.PIPE)
-    watch, blind = Watch([process.pid]), Watch([])
-    while watch.read().cpu_s < 0.3:
-        assert process.poll() is None
-    assert blind.read().foreign_cpu >= watch.read().foreign_cpu
-    process.communicate(b"\n")
+def test_the_work_of_watched_processes_is_counted_from_the_making_on() -> None:
+    work = "import time; input(); end = time.process_time() + 0.3\nwhile time.process_time() < end: pass\ninput()"
+    with subprocess.Popen([sys.executable, "-c", work], stdin=subprocess.PIPE) as process:
+        watch, blind = Watch([process.pid]), Watch([])
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        while watch.read().cpu_s < 0.25:
+            assert process.poll() is None
+        assert blind.read().cpu_s == 0.0
+        process.communicate(b"\n")
 
 
 def test_a_quiet_machine_is_not_warned_of_and_a_noisy_one_is() -> None:

@@ -1,0 +1,58 @@
+"""A meter and a service that answer at once, with a history of what they were asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.bench.figures import Point
+from service.bench.request import Request
+
+
+@dataclass
+class FakeMeter:
+    """Every answer takes `wait_ms` of its dataset (by default 100); memory grows by 1 MB with each load."""
+
+    waits_ms: dict[str, float] = field(default_factory=dict)
+    rss: float = 100.0
+    loads: list[tuple[int, list[str]]] = field(default_factory=list)
+    request: Request = field(default_factory=lambda: Request("http://here/classify", ["a.jpg"], [{"dataset": "own"}]))
+
+    def closed(
+        self, concurrency: int, seconds: float, least: int | None = None, request: Request | None = None
+    ) -> Point:
+        names = [str(row["dataset"]) for row in (request or self.request).fields]
+        self.loads.append((concurrency, names))
+        self.rss += 1.0
+        wait_ms = self.waits_ms.get(names[-1], 100.0)
+        return Point(
+            1.0, (wait_ms,) * 4, {"200": 4}, 0, 1.0, 0.0, concurrency=concurrency, server_peak_rss_mb=self.rss + 7
+        )
+
+    def warm_up(self, concurrency: int, request: Request | None = None) -> None:
+        self.closed(concurrency, 0.0, request=request)
+
+    def rss_mb(self) -> float | None:
+        return self.rss
+
+
+@dataclass
+class FakeRemote:
+    """Registers at once; a list registered without waiting is built when it was asked about `pending` times."""
+
+    pending: int = 0
+    registered: dict[str, int] = field(default_factory=dict)
+    forgotten: list[str] = field(default_factory=list)
+
+    def register(self, name: str, classes: Sequence[str], wait: bool = True) -> None:
+        self.registered[name] = len(classes)
+
+    def is_built(self, name: str) -> bool:
+        self.pending -= 1
+        return self.pending < 0
+
+    def forget(self, name: str) -> None:
+        self.forgotten.append(name)
+
+
+def said(_text: str) -> Any:
+    """Nobody listens."""
