@@ -67,12 +67,10 @@ FROM python AS runtime
 RUN groupadd --gid 10001 l2r2 \
     && useradd --uid 10001 --gid 10001 --no-log-init --no-create-home --home-dir /tmp --shell /usr/sbin/nologin l2r2 \
     && install --directory --owner=10001 --group=10001 /data /models_cache
-# ONNX Runtime's builds report to their maker unless ORT_DISABLE_TELEMETRY is set.
 ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    ORT_DISABLE_TELEMETRY=1 \
     L2R2_PROFILE=standard \
     L2R2_DATA_DIR=/data \
     L2R2_MODELS_CACHE=/models_cache

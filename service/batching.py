@@ -34,17 +34,19 @@ class WorkerHealth:
 
 
 class Turns:
-    """Those who compute with the same processors do so one at a time, in the order in which they came."""
+    """Threads that compute with the same processors do so one at a time, in the order in which they came. Who computes
+    for longer than `patience_s` is waited for no more: what hangs hinders nobody else."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience_s: float | None = None) -> None:
+        self._patience_s = patience_s
         self._changed = threading.Condition()
-        self._queue: deque[object] = deque()
+        self._queue: deque[int] = deque()
 
     def __enter__(self) -> None:
-        own = object()
+        own = threading.get_ident()
         with self._changed:
             self._queue.append(own)
-            self._changed.wait_for(lambda: self._queue[0] is own)
+            self._changed.wait_for(lambda: self._queue[0] == own, self._patience_s)
 
     @property
     def waiting(self) -> int:
@@ -54,7 +56,7 @@ class Turns:
 
     def __exit__(self, *_: object) -> None:
         with self._changed:
-            self._queue.popleft()
+            self._queue.remove(threading.get_ident())
             self._changed.notify_all()
 
 

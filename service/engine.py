@@ -12,11 +12,11 @@ from service.datasets.prototypes import unsaved_dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
 from service.errors import InvalidFields, SettingsError
 from service.images import ImageLimits
-from service.models.batch_size import BatchSizes, batch_sizes
+from service.models.batch_size import FOR_EACH_THREAD, BatchSizes, batch_sizes
 from service.models.catalog import GIVES_MASKS, PROFILES, Kind, Model, Profile
 from service.models.factory import load_encoder, load_localizer, load_segmenter
 from service.models.find import find_model
-from service.models.hardware import Hardware, choose_hardware, one_blas_thread
+from service.models.hardware import Hardware, choose_hardware, one_blas_thread, set_torch_threads
 from service.models.weights import Progress, WeightsStore
 from service.recognizer import Recognizer
 from service.settings import Settings
@@ -83,6 +83,9 @@ def load_engine(settings: Settings, progress: Progress | None = None) -> Engine:
     rows = [row for row in (localizer_row, encoder_row, segmenter_row) if row is not None]
     one_blas_thread()
     hardware = choose_hardware(settings.device, settings.dtype, settings.threads, settings.compile)
+    if all(row.family in FOR_EACH_THREAD for row in rows):
+        hardware = choose_hardware("cpu", settings.dtype, settings.threads)  # these run on processors in any case
+    set_torch_threads(hardware.threads)
     log.info("loading models", extra={"device": str(hardware), "models": [row.name for row in rows]})
     store = weights_store(settings, progress)
     localizer = load_localizer(localizer_row, store, hardware)

@@ -50,7 +50,7 @@ class Recognizer:
         models = [model for model in (localizer, segmenter, encoder) if model is not None]
         self._memory = Memory(limits.memory_bytes, [f"{model.name} {model.revision}" for model in models])
         self._decoding = Decoding(self._memory, limits, self._pool)
-        turn = None if limits.overlap else Turns()
+        turn = None if limits.overlap else Turns(limits.locate_timeout_s)
         self._locating = Locating(localizer, segmenter, limits, self._pool, turn)
         self._looking = Looking(encoder, limits, self._pool, turn)
         self._seeing = Seeing(self._locating, self._looking, limits)
@@ -116,6 +116,7 @@ class Recognizer:
         """Finish what was accepted and end the workers."""
         self._locating.close(timeout_s)
         self._looking.close(timeout_s)
+        self._decoding.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _recognize(self, photo: Photograph, plan: Plan, answering: Answering) -> Recognition:
@@ -139,7 +140,7 @@ class Recognizer:
     async def _located(self, photo: Photograph, plan: Plan) -> Located:
         """What is located; meanwhile the full view is looked at, where the models do not take turns."""
         works: list[Coroutine[Any, Any, object]] = [self._locating.locate(photo, plan)]
-        if self.limits.overlap and FULL in plan.branches and plan.box_branches:
+        if self.limits.overlap and plan.first_view is None and FULL in plan.branches and plan.box_branches:
             works.append(self._seeing.look(photo, [Sight(None, (FULL,))], plan.style))
         return cast(Located, (await all_of(works))[0])
 

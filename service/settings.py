@@ -32,7 +32,7 @@ class Settings(BaseSettings):
         "auto", description="Where models run; `auto` is a GPU if there is one."
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Number format of torch models; `auto` is bfloat16 where the hardware computes in it."
+        "auto", description="Number format of the models; `auto` is bfloat16 where the hardware computes in it."
     )
     compile: Literal["auto", "off", "on"] = Field(
         "auto",
@@ -60,7 +60,8 @@ class Settings(BaseSettings):
     working_pixels: int = Field(
         4_000_000,
         ge=1_000_000,
-        description="Larger pictures are reduced to 1/2, 1/4 or 1/8 when decoded, to a shortest side of 1024 or more.",
+        description="Larger pictures are reduced to 1/2, 1/4 or 1/8 when decoded; the shortest side keeps 1024 pixels "
+        "as long as the picture keeps no more than 8 million.",
     )
     max_batch_images: int = Field(32, ge=1, le=256, description="Most pictures in one `/classify/batch` request.")
     max_classes: int = Field(100_000, ge=1, description="Most classes in one dataset.")
@@ -83,7 +84,7 @@ class Settings(BaseSettings):
     build_chunk_texts: int = Field(512, ge=1, le=65536, description="Texts embedded and saved at a time.")
 
     embeddings_cache_mb: int = Field(
-        64, ge=0, description="Most memory for boxes and embeddings of pictures seen before, in MiB; 0 keeps none."
+        32, ge=0, description="Most memory for boxes and embeddings of pictures seen before, in MiB; 0 keeps none."
     )
 
     queue_items: int = Field(256, ge=1, description="Most pictures waiting for a model before new ones are refused.")

@@ -2,6 +2,7 @@
 
 from service.images.decode import decode
 from service.images.formats import FORMATS
+from service.images.memory import LargePicture
 from service.images.picture import DEFAULT_LIMITS, FINE_LIMITS, ImageLimits, Picture
 
-__all__ = ["DEFAULT_LIMITS", "FINE_LIMITS", "FORMATS", "ImageLimits", "Picture", "decode"]
+__all__ = ["DEFAULT_LIMITS", "FINE_LIMITS", "FORMATS", "ImageLimits", "LargePicture", "Picture", "decode"]

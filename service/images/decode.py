@@ -13,7 +13,7 @@ from service.images.colour import BIT_DEPTH
 from service.images.evidence import check_png, cut_short
 from service.images.exif import orientation
 from service.images.formats import open_image, sniff
-from service.images.memory import decoding_bytes, one_large_at_a_time
+from service.images.memory import LARGE_BYTES, LargePicture, decoding_bytes, one_large_at_a_time
 from service.images.picture import DEFAULT_LIMITS, ImageLimits, Picture
 from service.images.upright import reduction, upright
 
@@ -44,11 +44,19 @@ class _Shown(NamedTuple):
     height: int
 
 
-def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Picture:
+def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, small_only: bool = False) -> Picture:
     """Decode the bytes of one image; of an animation the first frame that is not blank (of one colour).
 
-    Raises ImageUnsupported (no allowed format, judged by content), ImageTooLarge (bytes, or pixels by the header),
-    ImageTruncated (the file ends too early) or ImageUnreadable (damaged). Safe to call from several threads.
+    Safe to call from several threads; those with pictures that take much memory wait for each other.
+
+    Args:
+        small_only: raise LargePicture, by the header, where another thread might have to be waited for.
+
+    Raises:
+        ImageUnsupported: no allowed format, judged by content.
+        ImageTooLarge: too many bytes, or pixels by the header.
+        ImageTruncated: the file ends too early.
+        ImageUnreadable: damaged.
     """
     if not data:
         raise ImageUnreadable("The image is empty: 0 bytes.")
@@ -56,7 +64,7 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Picture:
         raise ImageTooLarge(f"The image has {len(data)} bytes; at most {limits.max_bytes} are allowed.")
     name = sniff(data)
     try:
-        shown = _decode(name, data, limits)
+        shown = _decode(name, data, limits, small_only)
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"At most {limits.max_pixels} pixels are allowed. {error}") from error
     except FAILURES as error:
@@ -67,7 +75,7 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Picture:
     return Picture(*shown, name)
 
 
-def _decode(name: str, data: bytes, limits: ImageLimits) -> _Shown:
+def _decode(name: str, data: bytes, limits: ImageLimits, small_only: bool) -> _Shown:
     if name == "png":
         check_png(data)
     scans = data.count(b"\xff\xda") if name == "jpeg" else 0
@@ -78,7 +86,10 @@ def _decode(name: str, data: bytes, limits: ImageLimits) -> _Shown:
         if name == "png":
             image.info[BIT_DEPTH] = data[24]
         by = reduction(*image.size, limits.working_pixels)
-        with one_large_at_a_time(decoding_bytes(image, by, scans)):
+        needed = decoding_bytes(image, data, by)
+        if small_only and needed >= LARGE_BYTES:
+            raise LargePicture
+        with one_large_at_a_time(needed):
             if name != "heif" and name != "tiff" and getattr(image, "is_animated", False):
                 return _first_not_blank(image, limits)
             return _show(image, limits)

@@ -45,7 +45,11 @@ def _little(data: bytes, at: int, size: int) -> int:
     return int.from_bytes(data[at : at + size], "little")
 
 
-def _jpeg(data: bytes) -> bool:
+def first_scan(data: bytes) -> int:
+    """Where a JPEG's first scan (or its end) is marked, behind whatever thumbnails its segments hold; else its length.
+
+    Raises nothing.
+    """
     at = 2
     while 0 <= (at := data.find(b"\xff", at)) < len(data) - 3:
         marker = data[at + 1]
@@ -53,11 +57,15 @@ def _jpeg(data: bytes) -> bool:
             at += 1
         elif marker <= 0x01 or 0xD0 <= marker <= 0xD8:  # without a length
             at += 2
-        elif marker in (0xD9, 0xDA):  # end; or pixels, which must be followed by an end
-            return data.find(b"\xff\xd9", at) < 0
+        elif marker in (0xD9, 0xDA):
+            return at
         else:
             at += 2 + _big(data, at + 2, 2)
-    return True
+    return len(data)
+
+
+def _jpeg(data: bytes) -> bool:
+    return data.find(b"\xff\xd9", first_scan(data)) < 0
 
 
 def _gif(data: bytes) -> bool:

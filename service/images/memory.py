@@ -6,20 +6,28 @@ from contextlib import contextmanager
 
 from PIL import Image
 
+from service.images.evidence import first_scan
+
 LARGE_BYTES = 128 * 2**20
 _turn = threading.Lock()
 
 
-def decoding_bytes(image: Image.Image, by: int, scans: int) -> int:
-    """About what decoding an opened `image` takes at most, a JPEG of that many scans divided by `by`.
+class LargePicture(Exception):
+    """Decoding it takes LARGE_BYTES or more."""
+
+
+def decoding_bytes(image: Image.Image, data: bytes, by: int) -> int:
+    """About what decoding an `image` opened from `data` takes at most, a JPEG divided by `by`.
 
     Of a JPEG in several scans all coefficients are kept till the last one, two bytes each, at any reduction.
     """
     pixels = image.width * image.height
     if image.format != "JPEG":
         return 4 * pixels
-    coefficients = pixels * len(image.getbands()) if scans > 1 else 0
-    return 4 * pixels // by**2 + 2 * coefficients
+    # Counting the scans would count those of the thumbnail too; a first scan of all components is the only one
+    components, start = len(image.getbands()), first_scan(data)
+    in_several = "progressive" in image.info or int.from_bytes(data[start + 4 : start + 5]) < components
+    return 4 * pixels // by**2 + (2 * pixels * components if in_several else 0)
 
 
 @contextmanager

@@ -25,8 +25,12 @@ class Hardware:
     threads: int
     compile: Compile = "auto"
 
+    @property
+    def number_format(self) -> str:
+        return "bfloat16" if self.bfloat16 else "float32"
+
     def __str__(self) -> str:
-        return f"{self.device}, {'bfloat16' if self.bfloat16 else 'float32'}, {self.threads} threads"
+        return f"{self.device}, {self.number_format}, {self.threads} threads"
 
 
 def choose_hardware(device: str, dtype: str, threads: int | None, compiling: Compile = "auto") -> Hardware:
@@ -65,6 +69,13 @@ def one_blas_thread() -> None:
     import numpy  # noqa: F401  only a library that is loaded can be limited
 
     threadpool_limits(1, user_api="blas")
+
+
+def set_torch_threads(count: int) -> None:
+    """How many threads torch computes with, in the calling thread and in those to come."""
+    import torch
+
+    torch.set_num_threads(count)
 
 
 def use_torch_threads(count: int) -> None:

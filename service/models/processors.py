@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,49 @@ from service.models.ports import Floats
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 import openvino  # noqa: E402
 from openvino import opset13 as ops  # noqa: E402
+from openvino import passes, preprocess  # noqa: E402
 
-__all__ = ["Network", "core", "openvino", "ops"]
+__all__ = ["Network", "Part", "core", "openvino", "ops", "passes", "preprocess", "uses_bfloat16"]
 
 # Activations are rounded to int8 in groups of so many values of one row, so that no row depends on another.
 ROUNDED_TOGETHER = 768
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A graph whose first axes are of length 1: either the first, with one input, or one that reads what earlier parts
+    wrote. given, wanted: names of what is handed on, in the order of inputs and outputs; the last output has none.
+    exact: in float32, even where the other parts do with bfloat16.
+    """
+
+    model: openvino.Model
+    given: tuple[str, ...] = ()
+    wanted: tuple[str, ...] = ()
+    exact: bool = False
+
+
+class _Lane:
+    """One picture's way through all parts."""
+
+    def __init__(self, parts: Sequence[Part], compiled: Sequence[Any]) -> None:
+        self._requests, written = [], dict[str, Any]()
+        for part, network in zip(parts, compiled, strict=True):
+            request = network.create_infer_request()
+            for place, name in enumerate(part.given):
+                request.set_input_tensor(place, written[name])
+            written |= {name: request.get_output_tensor(place) for place, name in enumerate(part.wanted)}
+            self._requests.append(request)
+
+    def start(self, step: int, picture: NDArray[Any]) -> None:
+        self._requests[step].start_async({} if step else {0: picture[None]})
+
+    def wait(self, step: int) -> None:
+        self._requests[step].wait()
+
+    @property
+    def result(self) -> Floats:
+        output: Floats = np.array(self._requests[-1].get_output_tensor(0).data[0], np.float32)
+        return output
 
 
 class Network:
@@ -27,58 +66,57 @@ class Network:
 
     As many pictures as there are threads are computed side by side, a thread each, which loses no time to threads that
     wait for each other; what is left over gets all threads, one picture after the other.
-
-    Args:
-        model: of one input and one output, its first axis of length 1.
     """
 
-    def __init__(self, model: openvino.Model, hardware: Hardware) -> None:
-        self._threads = hardware.threads
-        self._alone = _compiled(model, hardware, streams=1).create_infer_request()
-        self._beside: list[Any] = []
-        if self._threads > 1:
-            compiled = _compiled(model, hardware, streams=self._threads)
-            self._beside = [compiled.create_infer_request() for _ in range(self._threads)]
+    def __init__(self, parts: Sequence[Part], hardware: Hardware) -> None:
+        self._steps = range(len(parts))
+        self._alone = _Lane(parts, [_compiled(part, hardware, streams=1) for part in parts])
+        self._beside: list[_Lane] = []
+        if hardware.threads > 1:
+            compiled = [_compiled(part, hardware, streams=hardware.threads) for part in parts]
+            self._beside = [_Lane(parts, compiled) for _ in range(hardware.threads)]
 
     def __call__(self, pictures: Sequence[NDArray[Any]]) -> list[Floats]:
         """For each picture, the network's input without its first axis, its output without its first axis."""
         outputs: list[Floats] = []
-        while self._beside and len(pictures) - len(outputs) >= self._threads:
-            start = len(outputs)
-            for place, request in enumerate(self._beside):
-                request.start_async({0: pictures[start + place][None]})
-            for request in self._beside:
-                request.wait()
-            outputs += [_output(request) for request in self._beside]
-        for picture in pictures[len(outputs) :]:
-            self._alone.infer({0: picture[None]})
-            outputs.append(_output(self._alone))
+        while len(outputs) < len(pictures):
+            left = pictures[len(outputs) :]
+            # Threads that share a picture wait for each other: a few idle ones cost less.
+            lanes = self._beside[: len(left)] if 2 * len(left) > len(self._beside) > 0 else [self._alone]
+            outputs += self._together(lanes, left[: len(lanes)])
         return outputs
+
+    def _together(self, lanes: Sequence[_Lane], pictures: Sequence[NDArray[Any]]) -> list[Floats]:
+        for step in self._steps:
+            started: list[_Lane] = []
+            try:
+                for lane, picture in zip(lanes, pictures, strict=True):
+                    lane.start(step, picture)
+                    started.append(lane)
+            finally:
+                for lane in started:
+                    lane.wait(step)
+        return [lane.result for lane in lanes]
+
+
+def uses_bfloat16(hardware: Hardware) -> bool:
+    """Whether these processors are to compute in bfloat16 and can: the hardware's number format may be a GPU's."""
+    return hardware.bfloat16 and "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def core() -> openvino.Core:
     return openvino.Core()
 
 
-def _compiled(model: openvino.Model, hardware: Hardware, streams: int) -> Any:
+def _compiled(part: Part, hardware: Hardware, streams: int) -> Any:
     return core().compile_model(
-        model,
+        part.model,
         "CPU",
         {
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": hardware.threads,
-            "INFERENCE_PRECISION_HINT": "bf16" if hardware.bfloat16 and _computes_bfloat16() else "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if uses_bfloat16(hardware) and not part.exact else "f32",
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": ROUNDED_TOGETHER,
             "ENABLE_CPU_PINNING": False,  # other threads and other processes have work too
         },
     )
-
-
-def _computes_bfloat16() -> bool:
-    """Of these processors: the hardware's number format may be that of a GPU."""
-    return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
-def _output(request: Any) -> Floats:
-    rows: Floats = np.array(request.get_output_tensor(0).data[0], np.float32)
-    return rows

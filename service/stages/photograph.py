@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
-from service.images import Picture, decode
+from service.images import LargePicture, Picture, decode
 from service.stages.memory import Memory
 from service.stages.options import Limits
 from service.stages.pieces import Frame, FrameOf, Piece, Value
@@ -17,12 +17,15 @@ class Decoding:
     """What photographs share: the memory of earlier ones, and the places for decoded ones.
 
     Only so many pictures are decoded as keep the models busy: the first that came are the first to be done, and the
-    others wait as compressed bytes.
+    others wait as compressed bytes. Those that take much memory are decoded one at a time, in a thread of their own,
+    and wait for it without a place, so that they fill neither the pool nor the places.
     """
 
     def __init__(self, memory: Memory, limits: Limits, pool: ThreadPoolExecutor) -> None:
         self.memory, self.limits, self.pool = memory, limits, pool
         self.places = asyncio.Semaphore(limits.pictures_at_once)
+        self.large_turn = asyncio.Lock()
+        self.large_pool = ThreadPoolExecutor(1, thread_name_prefix="large pictures")
 
     @asynccontextmanager
     async def opened(self, data: bytes, watch: Stopwatch) -> AsyncIterator["Photograph"]:
@@ -41,6 +44,9 @@ class Decoding:
     def opened_now(self, data: bytes) -> "Photograph":
         """The encoded picture, not judged yet, for callers without an event loop."""
         return Photograph(data, self.memory.name_of(data), self, Stopwatch(), AsyncExitStack())
+
+    def close(self) -> None:
+        self.large_pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Photograph:
@@ -84,14 +90,24 @@ class Photograph:
         """
         async with self._one_at_a_time:
             if self._picture is None:
-                await self._held.enter_async_context(self._decoding.places)
-                with self.watch.stage("decode"):
-                    await asyncio.wrap_future(self._decoding.pool.submit(self.picture_now))
+                try:
+                    await self._decoded_in(self._decoding.pool, small_only=True)
+                except LargePicture:
+                    async with self._decoding.large_turn:
+                        await self._decoded_in(self._decoding.large_pool, small_only=False)
         return self.picture_now()
 
-    def picture_now(self) -> Picture:
-        """Its pixels, for callers without an event loop. Raises ImageError."""
+    async def _decoded_in(self, pool: ThreadPoolExecutor, small_only: bool) -> None:
+        """Takes a place, and keeps it if all went well."""
+        async with AsyncExitStack() as place:
+            await place.enter_async_context(self._decoding.places)
+            with self.watch.stage("decode"):
+                await asyncio.wrap_future(pool.submit(self.picture_now, small_only))
+            await self._held.enter_async_context(place.pop_all())
+
+    def picture_now(self, small_only: bool = False) -> Picture:
+        """Its pixels, for callers without an event loop. Raises ImageError, and LargePicture as `decode` does."""
         if self._picture is None:
-            self._picture = decode(self._data, self._decoding.limits.image)
+            self._picture = decode(self._data, self._decoding.limits.image, small_only)
             self.keep(FrameOf(), Frame.of(self._picture))
         return self._picture

@@ -78,7 +78,7 @@ class Seeing:
 
     def __init__(self, locating: Locating, looking: Looking, limits: Limits) -> None:
         self._locating, self._looking = locating, looking
-        self._places = asyncio.Semaphore(limits.max_batch.encoder)
+        self._places = asyncio.Semaphore(limits.pictures_at_once)
 
     async def look(self, photo: Photograph, sights: Sequence[Sight], style: Style) -> list[dict[str, Floats]]:
         """For each sight the unit embeddings `[D]` of its views that can be shown; the encoder is called once for all

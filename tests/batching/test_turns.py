@@ -73,3 +73,20 @@ def test_a_batch_forms_while_another_has_the_turn() -> None:
     assert [future.result(WAIT_S) for future in futures] == [0, 1, 2]
     assert batches == [[0, 1, 2]]
     batcher.close(WAIT_S)
+
+
+def test_what_hangs_is_waited_for_no_more() -> None:
+    turn, held = Turns(0.05), threading.Event()
+    hanging: Batcher[int, bool] = Batcher(
+        "hanging", lambda items: [held.wait(WAIT_S) for _ in items], max_batch=1, max_waiting=5, turn=turn
+    )
+    other: Batcher[int, int] = Batcher("other", list, max_batch=1, max_waiting=5, turn=turn)
+    stuck = hanging.submit(1)
+    while hanging.health().running_for_s == 0:
+        threading.Event().wait(0.001)
+    assert [other.submit(number).result(WAIT_S) for number in range(3)] == [0, 1, 2]
+    assert not stuck.done()
+    held.set()
+    assert stuck.result(WAIT_S)
+    for batcher in (hanging, other):
+        batcher.close(WAIT_S)

@@ -131,7 +131,6 @@ def test_the_images_settings_are_accepted(target: str) -> None:
     assert settings.profile in PROFILES
     assert str(settings.models_cache) == (BAKED if target == "embedded" else WEIGHTS)
     assert str(settings.data_dir) == DATA
-    assert environment(target)["ORT_DISABLE_TELEMETRY"] == "1"
 
 
 @pytest.mark.parametrize("file", FILES)

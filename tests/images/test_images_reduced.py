@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from image_files import FILES, IMAGE, exif, saved, stored
 from PIL import Image, ImageCms
 
-from service.images import ImageLimits, decode
+from service.images import ImageLimits, LargePicture, decode
 from service.images.formats import open_image
 from service.images.memory import LARGE_BYTES, decoding_bytes, one_large_at_a_time
 from service.images.upright import DIRECT_PIXELS, MOST_PIXELS, SHORTEST_SIDE, reduction, upright
@@ -144,10 +144,30 @@ def test_large_pictures_are_decoded_one_at_a_time_and_small_ones_do_not_wait() -
 def test_what_decoding_takes_counts_a_jpegs_coefficients_where_they_are_kept() -> None:
     image = Image.new("RGB", (64, 48))
     pixels = 64 * 48
-    for name, file_format, by, scans, expected in (
-        ("png", "PNG", 8, 0, 4 * pixels),
-        ("jpeg", "JPEG", 4, 1, 4 * pixels // 16),
-        ("jpeg", "JPEG", 4, 10, 4 * pixels // 16 + 6 * pixels),
+    with_thumbnail = exif(1)
+    with_thumbnail[37500] = saved(Image.new("RGB", (16, 12)), "JPEG", progressive=True)  # a maker's note
+    in_one, in_several = 4 * pixels // 16, 4 * pixels // 16 + 6 * pixels
+    for name, data, by, expected in (
+        ("png", saved(image, "PNG"), 8, 4 * pixels),
+        ("jpeg", saved(image, "JPEG"), 4, in_one),
+        ("jpeg", saved(image, "JPEG", exif=with_thumbnail), 4, in_one),
+        ("jpeg", saved(image, "JPEG") + saved(image, "JPEG"), 4, in_one),
+        ("jpeg", saved(image, "JPEG", progressive=True), 4, in_several),
+        ("jpeg", first_scan_of_one_component(saved(image, "JPEG")), 4, in_several),
     ):
-        with open_image(name, saved(image, file_format)) as opened:
-            assert decoding_bytes(opened, by, scans) == expected
+        with open_image(name, data) as opened:
+            assert decoding_bytes(opened, data, by) == expected
+
+
+def first_scan_of_one_component(data: bytes) -> bytes:
+    """The beginning of a baseline JPEG that has a scan for each component."""
+    at = data.rindex(b"\xff\xda")
+    return data[:at] + bytes.fromhex("ffda 0008 01 0100 003f00")
+
+
+def test_a_picture_that_would_have_to_wait_is_refused_on_demand() -> None:
+    side = int((LARGE_BYTES / 4) ** 0.5)
+    small, large = (saved(Image.new("1", (side, height)), "PNG") for height in (side, side + 2))
+    assert decode(small, small_only=True).height == side
+    with pytest.raises(LargePicture):
+        decode(large, small_only=True)

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from service.images import decode
 from service.models.catalog import MODELS
 from service.models.factory import load_segmenter
 from service.models.hardware import Hardware
@@ -145,7 +146,7 @@ def test_the_factory_loads_the_row(models_cache: Path, tmp_path: Path) -> None:
     (folder / "u2netp.onnx").symlink_to(models_cache / "u2netp" / "u2netp.onnx")
     store = WeightsStore(tmp_path, offline=True)
     loaded = load_segmenter(row, store, Hardware("cpu", bfloat16=False, threads=2))
-    assert (loaded.name, loaded.revision) == (row.name, store.revision(row))
+    assert (loaded.name, loaded.revision) == (row.name, f"{store.revision(row)}-float32")
     rgb, (disc,) = discs((150, 140))
     assert iou(loaded.segment([loaded.preprocess(rgb, box_around(disc))])[0], disc) > 0.8
 
@@ -162,3 +163,12 @@ def test_an_object_in_two_pieces_is_listed_as_a_group_and_piece_by_piece(weights
         assert max(intersection_over_union(true, piece.box) for piece in pieces) > 0.8
     assert pieces[0].score >= pieces[1].score
     assert all(piece.mask is not None and (piece.mask <= whole.mask).all() for piece in pieces)
+
+
+def test_boxes_do_not_depend_on_the_number_format(weights: Path, photographs: dict[str, bytes]) -> None:
+    """Where processors do not compute in bfloat16 both are the same."""
+    pictures = [decode(data).rgb for data in photographs.values()]
+    formats = [U2Net("u2netp", "r1", weights, Hardware("cpu", bfloat16, 2)) for bfloat16 in (False, True)]
+    found = [network.locate([network.preprocess(rgb, PromptSet()) for rgb in pictures]) for network in formats]
+    overlaps = [intersection_over_union(exact[0].box, rough[0].box) for exact, rough in zip(*found, strict=True)]
+    assert np.mean(overlaps) > 0.98

@@ -34,7 +34,10 @@ async def test_in_turn_all_views_are_one_batch(start: Start) -> None:
     assert encoder.batches == [2]
 
 
-@pytest.mark.parametrize("options", [Options(branches=("fg",)), Options(branches=("full",))])
+@pytest.mark.parametrize(
+    "options",
+    [Options(branches=("fg",)), Options(branches=("full",)), Options(cascade=0.1, cascade_first="fg")],
+)
 async def test_nothing_is_embedded_that_is_not_asked_for(start: Start, options: Options) -> None:
     encoder = ColourEncoder()
     await start(FakeLocalizer(always(FOUND)), encoder, overlap=True).recognize(PICTURE, dataset_of(), options)

@@ -1,14 +1,17 @@
 """A picture's pixels are decoded once, when they are needed, and only so many pictures are decoded at a time."""
 
 import asyncio
+import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from fakes import COLOURS, picture_of, pixels_of, until
+from fakes import COLOURS, WAIT_S, picture_of, pixels_of, until
+from PIL import Image
 
 from service.errors import ImageTruncated
 from service.images import Picture
+from service.images.memory import LARGE_BYTES, one_large_at_a_time
 from service.models.batch_size import BatchSizes
 from service.stages.memory import Memory
 from service.stages.options import Limits
@@ -88,6 +91,25 @@ async def test_one_who_leaves_while_he_waits_takes_no_place(pool: ThreadPoolExec
     await asyncio.wait(works)
     async with shared.opened(PICTURES[0], Stopwatch()) as photo:
         assert (await photo.picture()).width == 6
+
+
+async def test_large_pictures_that_wait_for_each_other_are_in_nobodys_way(pool: ThreadPoolExecutor) -> None:
+    shared = decoding(pool)
+    crowd = Crowd(shared)
+    crowd.gate.set()
+    buffer = io.BytesIO()
+    Image.new("1", (5800, 5800)).save(buffer, "PNG")
+    with one_large_at_a_time(LARGE_BYTES):
+        large = [asyncio.ensure_future(crowd.one(buffer.getvalue())) for _ in range(PLACES + 1)]
+        await until(shared.large_turn.locked)
+        async with asyncio.timeout(WAIT_S):
+            await asyncio.gather(*(crowd.one(data) for data in PICTURES))
+        assert all(picture.width < 10 for picture in crowd.decoded)
+    for work in large[1:]:
+        work.cancel()
+    await asyncio.wait(large)
+    assert crowd.decoded[-1].width == 5800
+    shared.close()
 
 
 @pytest.mark.parametrize("memory_bytes", [0, 2**20])

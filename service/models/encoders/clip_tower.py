@@ -9,13 +9,13 @@ from PIL import Image
 from service.models.encoders.clip_graph import SIDE_PX, clip_graph
 from service.models.hardware import Hardware
 from service.models.ports import Bytes, Floats
-from service.models.processors import Network
+from service.models.processors import Network, Part
 from service.recognition.scoring import unit
 
 
 class ClipImageTower:
     def __init__(self, weights: Path, hardware: Hardware) -> None:
-        self._network = Network(clip_graph(weights), hardware)
+        self._network = Network([Part(clip_graph(weights))], hardware)
 
     def preprocess(self, rgb: NDArray[np.uint8]) -> Bytes:
         """`rgb [H, W, 3]` squashed to a square `[224, 224, 3]`, so that nothing at the edges is lost."""

@@ -9,11 +9,11 @@ from PIL import Image
 from scipy.ndimage import label
 
 from service.models.hardware import Hardware
+from service.models.localizers.u2net_graph import SIDE_PX, mask_parts
 from service.models.ports import Floats, LocatorInput, PromptSet
-from service.models.processors import Network, core, openvino
+from service.models.processors import Network, uses_bfloat16
 from service.recognition.boxes import Detection, mask_extent
 
-SIDE_PX = 320
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
 MASK_LEVEL = 0.5  # of the mask stretched to [0, 1]
@@ -25,18 +25,11 @@ class U2NetP:
     """The network as the localizer and the segmenter use it."""
 
     def __init__(self, weights: Path, hardware: Hardware) -> None:
-        self._network = Network(mask_graph(weights), hardware)
+        self._network = Network(mask_parts(weights, bfloat16=uses_bfloat16(hardware)), hardware)
 
     def __call__(self, pictures: Sequence[Floats]) -> list[Floats]:
         """The masks `[320, 320]` of pictures `[3, 320, 320]`; the published graph takes one picture a call."""
         return [mask[0] for mask in self._network(pictures)]
-
-
-def mask_graph(weights: Path) -> openvino.Model:
-    """The published graph as far as its first output, the mask, which is made of all the others."""
-    model = core().read_model(weights)
-    model.reshape([1, 3, SIDE_PX, SIDE_PX])
-    return openvino.Model([model.outputs[0].get_node()], model.get_parameters())
 
 
 def preprocessed(rgb: NDArray[np.uint8]) -> Floats:
@@ -69,7 +62,7 @@ class U2Net:
     gives_masks = True
 
     def __init__(self, name: str, revision: str, weights: Path, hardware: Hardware) -> None:
-        self.name, self.revision = name, revision
+        self.name, self.revision = name, f"{revision}-{hardware.number_format}"
         self._network = U2NetP(weights, hardware)
 
     def check_prompts(self, prompts: PromptSet) -> None:

@@ -20,7 +20,7 @@ class U2NetSegmenter:
     """A mask inside the widened box, whichever localizer the box is from; a flat mask has no pixel inside."""
 
     def __init__(self, name: str, revision: str, weights: Path, hardware: Hardware) -> None:
-        self.name, self.revision = name, revision
+        self.name, self.revision = name, f"{revision}-{hardware.number_format}"
         self._network = U2NetP(weights, hardware)
 
     def preprocess(self, rgb: NDArray[np.uint8], box: Box) -> SegmenterInput:
