@@ -3,7 +3,17 @@
 from typing import Annotated, Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 from service.api.dataset_schemas import DatasetSummary
 from service.api.exemplars import Exemplars
@@ -146,6 +156,17 @@ class DatasetPut(DatasetContent):
         if not isinstance(document, dict):
             return document
         return {name: value for name, value in document.items() if name not in READ_ONLY}
+
+
+class Unchecked:
+    """Marks a body that FastAPI documents as the model but does not check: it would do so in the event loop. What comes
+    is the parsed JSON, for `checked`."""
+
+    def __init__(self, model: type[DatasetContent]) -> None:
+        self._model = model
+
+    def __get_pydantic_json_schema__(self, _any: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(self._model.__pydantic_core_schema__)
 
 
 Content = TypeVar("Content", bound=DatasetContent)

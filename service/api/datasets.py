@@ -5,10 +5,9 @@ from dataclasses import fields
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
-from pydantic import SkipValidation
 from pydantic_core import to_json
 
-from service.api.dataset_content import DatasetIn, DatasetPut, checked
+from service.api.dataset_content import DatasetIn, DatasetPut, Unchecked, checked
 from service.api.dataset_schemas import DatasetList, DatasetOut, DatasetSummary
 from service.api.examples import DATASET_EXAMPLES, DATASET_OUT_EXAMPLE, problems
 from service.api.exemplars import Exemplars, reference_to
@@ -22,9 +21,8 @@ from service.recognition.priors import Prior
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 BUILT = {"description": "Registered and ready", "content": {"application/json": {"example": DATASET_OUT_EXAMPLE}}}
 BUILDING = {"model": DatasetOut, "description": "Kept; prototypes are being built, see `status` and `progress`"}
-# FastAPI would check the body in the event loop: what comes is the parsed JSON, which the route's own thread checks.
-NewDataset = Annotated[SkipValidation[DatasetIn], Body(openapi_examples=DATASET_EXAMPLES)]
-OtherContent = Annotated[SkipValidation[DatasetPut], Body()]
+NewDataset = Annotated[Any, Unchecked(DatasetIn), Body(openapi_examples=DATASET_EXAMPLES)]
+OtherContent = Annotated[Any, Unchecked(DatasetPut), Body()]
 
 
 @router.post(

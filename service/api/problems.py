@@ -68,18 +68,23 @@ def invalid_fields(errors: Sequence[Mapping[str, Any]]) -> ServiceError:
 
 
 def _from_pydantic(error: Mapping[str, Any]) -> FieldProblem:
-    path = ""
+    path, before = "", None
     for part in error["loc"]:
-        if (part in ("body", "query", "path") and not path) or part in (NAME_TAG, OBJECT_TAG):
+        is_tag = isinstance(before, int) and part in (NAME_TAG, OBJECT_TAG)  # else it is a caller's own name
+        before = part
+        if (part in ("body", "query", "path") and not path) or is_tag:
             continue
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    path = path or "body"
     expected = error.get("ctx", {}).get("expected")
     allowed = None
     if error["type"] == "literal_error" and isinstance(expected, str):
         allowed = tuple(part.strip("' ") for part in expected.replace(" or ", ", ").split(","))
     if error["type"] == "extra_forbidden":
         return FieldProblem(path, "is not a known field")
-    return FieldProblem(path or "body", str(error["msg"]), allowed)
+    if error["type"] in ("model_type", "model_attributes_type", "dataclass_type"):  # pydantic names classes
+        return FieldProblem(path, "Input should be an object")
+    return FieldProblem(path, str(error["msg"]), allowed)
 
 
 async def _on_service_error(_request: Request, error: Exception) -> JSONResponse:

@@ -1,7 +1,7 @@
 """The stored prototypes: one build for each list of texts and encoder, in chunks."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -45,8 +45,9 @@ class Chunk:
 
 
 class BuildStore:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        """`clock` gives seconds since 1970; leases are measured by it."""
+        self._database, self.clock = database, clock
 
     def build(self, key: BuildKey) -> BuildRow | None:
         columns = (builds.c.class_count, builds.c.classes_done, builds.c.failure, builds.c.lease_until)
@@ -71,17 +72,18 @@ class BuildStore:
 
     def claim(self, key: BuildKey, owner: str, lease_s: float) -> bool:
         """Take the build for `lease_s` seconds; false where another holds it, or it has failed or is gone."""
-        now = time.time()
-        free = sa.and_(sa.or_(builds.c.lease_owner.is_(None), builds.c.lease_until < now), builds.c.failure.is_(None))
-        values = {"lease_owner": owner, "lease_until": now + lease_s}
         with self._database.writing() as connection:
+            now_s = self.clock()
+            expired = sa.or_(builds.c.lease_owner.is_(None), builds.c.lease_until < now_s)
+            free = sa.and_(expired, builds.c.failure.is_(None))
+            values = {"lease_owner": owner, "lease_until": now_s + lease_s}
             return bool(connection.execute(builds.update().where(_is(builds, key), free).values(**values)).rowcount)
 
     def renew(self, key: BuildKey, owner: str, lease_s: float) -> bool:
         """Hold a claimed build for `lease_s` seconds from now; false where it was given up or taken over."""
         own = sa.and_(_is(builds, key), builds.c.lease_owner == owner)
         with self._database.writing() as connection:
-            update = builds.update().where(own).values(lease_until=time.time() + lease_s)
+            update = builds.update().where(own).values(lease_until=self.clock() + lease_s)
             return bool(connection.execute(update).rowcount)
 
     def release(self, key: BuildKey, owner: str, failure: str | None = None) -> None:
@@ -97,15 +99,15 @@ class BuildStore:
             rows = connection.execute(sa.select(chunks.c.first_class, chunks.c.class_count).where(_is(chunks, key)))
             return {row.first_class: row.class_count for row in rows}
 
-    def add_chunk(self, key: BuildKey, chunk: Chunk, owner: str, lease_s: float) -> bool:
-        """Save a chunk, count it, renew the lease, and let the dataset answer when it was the last one.
+    def add_chunk(self, key: BuildKey, chunk: Chunk, owner: str) -> bool:
+        """Save a chunk, count it, and let the dataset answer when it was the last one.
 
         Returns false where the build was given up by all datasets or taken over: its builder stops.
         """
-        values = {"classes_done": builds.c.classes_done + len(chunk.vectors), "lease_until": time.time() + lease_s}
+        counted = builds.update().values(classes_done=builds.c.classes_done + len(chunk.vectors))
         with self._database.writing() as connection:
             own = sa.and_(_is(builds, key), builds.c.lease_owner == owner)
-            if not connection.execute(builds.update().where(own).values(**values)).rowcount:
+            if not connection.execute(counted.where(own)).rowcount:
                 return False
             _insert_chunk(connection, key, chunk)
             row = connection.execute(sa.select(builds.c.class_count, builds.c.classes_done).where(own)).one()

@@ -3,7 +3,6 @@
 import logging
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -14,18 +13,15 @@ from numpy.typing import NDArray
 from service.batching import Batcher, WorkerHealth
 from service.datasets.build_store import BuildKey, BuildStore, Chunk
 from service.datasets.contents import VersionGone
-from service.datasets.pacing import Traffic, embed_paced
+from service.datasets.pacing import PacedEmbedding, Traffic
 from service.datasets.prototypes import DatasetEncoder, class_rows, work_of
 from service.datasets.spec import DatasetSpec
 from service.datasets.store import DatasetStore
 from service.errors import DatabaseUnavailable, DeadlineExceeded, NotReady, Overloaded
 
 Floats = NDArray[np.float32]
-FIRST_CHUNK_TEXTS = 16  # how fast the encoder is shows in the first chunk, which must be done within its lease
-FIRST_LEASE_S = 30.0
-LEAST_LEASE_S = 10.0
-LEASES_IN_CHUNKS = 20  # a lease holds for so many chunks as the last one, and beside requests each takes far longer
-PICTURE_LEASE_S = 120.0  # it is renewed before each picture, the slowest of which takes some tens of seconds
+LEASE_S = 60.0  # at least twice as long as any piece of texts or picture, before each of which it may be renewed
+RENEWED_AFTER_S = LEASE_S / 3
 LOOK_AGAIN_S = 0.5
 MOST_WAITING = 100_000
 NO_TRAFFIC = Traffic()
@@ -35,6 +31,26 @@ log = logging.getLogger(__name__)
 
 class BuildGivenUp(Exception):
     """The service stops, or no dataset wants the build any longer, or another took it over."""
+
+
+class _Lease:
+    """Of a claimed build, which goes on while its holder lives and the service does not stop."""
+
+    def __init__(self, builds: BuildStore, key: BuildKey, owner: str, stopping: threading.Event) -> None:
+        self._builds, self._key, self._owner, self._stopping = builds, key, owner, stopping
+        self._renewed_s = builds.clock()
+
+    def renew(self) -> None:
+        """Raises BuildGivenUp."""
+        now_s = self._builds.clock()
+        if self._stopping.is_set() or not self._builds.renew(self._key, self._owner, LEASE_S):
+            raise BuildGivenUp
+        self._renewed_s = now_s
+
+    def keep(self) -> None:
+        """Like `renew`, without a commit while most of the lease is left. Raises BuildGivenUp."""
+        if self._stopping.is_set() or self._builds.clock() - self._renewed_s >= RENEWED_AFTER_S:
+            self.renew()
 
 
 class PrototypeBuilder:
@@ -62,7 +78,7 @@ class PrototypeBuilder:
         )
 
     def close(self) -> None:
-        """Stop after the present chunk or picture; what is left is resumed at the next start."""
+        """Stop after the present piece of texts or picture; what is left is resumed at the next start."""
         self._stopping.set()
         self._worker.close()
 
@@ -104,12 +120,12 @@ class PrototypeBuilder:
                 self._builds.begin(key, row.class_count)  # whoever still waits for it
             if row is not None and (row.ready or row.failure):
                 return
-            if row is None or row.lease_until < time.time():
+            if row is None or row.lease_until < self._builds.clock():
                 spec = self._store.contents.spec_of_texts(key.texts_key)
                 if spec is None:
                     return
                 self._builds.begin(key, len(spec.classes))
-                if self._builds.claim(key, owner, FIRST_LEASE_S):
+                if self._builds.claim(key, owner, LEASE_S):
                     self._build_claimed(key, spec, owner)
                     return
             if not wait:  # another is at it, and a list of 100,000 classes was not read to find that out
@@ -122,13 +138,19 @@ class PrototypeBuilder:
         return [None] * len(keys)
 
     def _build_claimed(self, key: BuildKey, spec: DatasetSpec, owner: str) -> None:
+        lease = _Lease(self._builds, key, owner, self._stopping)
+        paced = PacedEmbedding(self._embed, self._traffic, self._stopping, lease.keep)
+
+        def embed_example(sha256: str) -> Floats:
+            data = self._store.contents.exemplar(sha256)
+            lease.renew()
+            return self._embed_picture(spec, data)
+
         try:
             for start, stop in gaps_of(spec, self._builds.chunk_sizes(key), self._chunk_texts):
-                self._go_on(not self._stopping.is_set())
-                started_s = time.monotonic()
-                chunk = self._chunk(key, spec, owner, start, stop)
-                lease_s = max(LEAST_LEASE_S, LEASES_IN_CHUNKS * (time.monotonic() - started_s))
-                self._go_on(self._builds.add_chunk(key, chunk, owner, lease_s))
+                rows = class_rows(spec, spec.classes[start:stop], paced.embed, embed_example)
+                if not self._builds.add_chunk(key, Chunk(start, rows), owner):
+                    raise BuildGivenUp
             log.info("a dataset was built", extra={"texts": key.texts_key, "classes": len(spec.classes)})
         except (BuildGivenUp, VersionGone):
             log.info("a build was given up", extra={"texts": key.texts_key})
@@ -137,21 +159,6 @@ class PrototypeBuilder:
             lost = error is None or isinstance(error, NOT_THE_TEXTS_FAULT)
             with suppress(DatabaseUnavailable):
                 self._builds.release(key, owner, None if lost else f"{type(error).__name__}: {error}")
-
-    def _chunk(self, key: BuildKey, spec: DatasetSpec, owner: str, start: int, stop: int) -> Chunk:
-        def embed_example(sha256: str) -> Floats:
-            data = self._store.contents.exemplar(sha256)
-            self._go_on(not self._stopping.is_set() and self._builds.renew(key, owner, PICTURE_LEASE_S))
-            return self._embed_picture(spec, data)
-
-        def embed(texts: Sequence[str]) -> Floats:
-            return embed_paced(texts, self._embed, self._traffic, self._stopping)
-
-        return Chunk(start, class_rows(spec, spec.classes[start:stop], embed, embed_example))
-
-    def _go_on(self, wanted: bool) -> None:
-        if not wanted:
-            raise BuildGivenUp
 
     def _embed(self, texts: Sequence[str]) -> Floats:
         with self._embedding:
@@ -165,17 +172,17 @@ class PrototypeBuilder:
 
 def gaps_of(spec: DatasetSpec, stored: Mapping[int, int], chunk_texts: int) -> Iterator[tuple[int, int]]:
     """`start, stop` of the classes that no chunk in `stored` (first class to class count) holds, in pieces of about
-    `chunk_texts` texts' time, the first smaller. Pieces stored with another size are kept."""
+    `chunk_texts` texts' time. Pieces stored with another size are kept."""
     starts = sorted(stored)
-    start, most_texts = 0, min(chunk_texts, FIRST_CHUNK_TEXTS)
+    start = 0
     while start < len(spec.classes):
         if start in stored:
             start += stored[start]
             continue
         limit = next((first for first in starts if first > start), len(spec.classes))
         stop, texts = start, 0
-        while stop < limit and (stop == start or texts + work_of(spec, spec.classes[stop]) <= most_texts):
+        while stop < limit and (stop == start or texts + work_of(spec, spec.classes[stop]) <= chunk_texts):
             texts += work_of(spec, spec.classes[stop])
             stop += 1
         yield start, stop
-        start, most_texts = stop, chunk_texts
+        start = stop

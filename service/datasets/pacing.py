@@ -9,8 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-PIECE_TEXTS = 64  # what a request may have to share the processors with: about 0.1 s of one
+PIECE_S = 0.2  # what a request may have to share the processors with
+FIRST_PIECE_TEXTS = 8  # few, as nothing is known of the encoder: where a text takes seconds, a lease must hold for them
+MOST_PIECE_TEXTS = 64
 PAUSES = 4  # after a piece, as long as so many pieces
+MOST_PAUSE_S = 10.0  # well below a build's lease
+LOOK_AGAIN_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -25,23 +29,55 @@ class Traffic:
     clock: Callable[[], float] = time.monotonic
 
 
-def embed_paced(
-    texts: Sequence[str], embed: Callable[[Sequence[str]], Floats], traffic: Traffic, stopping: threading.Event
-) -> Floats:
-    """Unit embeddings `[N, D]`, at full speed while there are no requests, else with a fifth of one processor.
+class PacedEmbedding:
+    """At full speed while there are no requests, else with a fifth of one processor.
 
-    A stop ends the pauses. The thread's priority would not do: a thread that the system holds back may hold Python's
-    lock meanwhile.
+    The thread's priority would not do: a thread that the system holds back may hold Python's lock meanwhile.
+
+    Args:
+        stopping: ends the pauses.
+        before_piece: what it raises ends the embedding.
     """
-    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))  # texts of like length cost least together
-    rows: list[Floats] = []
-    for start in range(0, len(texts), PIECE_TEXTS):
-        traffic.use_threads(traffic.is_busy())
-        started_s = traffic.clock()
-        rows.append(embed([texts[place] for place in order[start : start + PIECE_TEXTS]]))
-        if traffic.is_busy():
-            stopping.wait(PAUSES * (traffic.clock() - started_s))
-    embeddings = np.concatenate(rows)
-    sorted_back = np.empty_like(embeddings)
-    sorted_back[order] = embeddings
-    return sorted_back
+
+    def __init__(
+        self,
+        embed: Callable[[Sequence[str]], Floats],
+        traffic: Traffic,
+        stopping: threading.Event,
+        before_piece: Callable[[], None],
+    ) -> None:
+        self._embed, self._traffic = embed, traffic
+        self._stopping, self._before_piece = stopping, before_piece
+        self._piece_texts = FIRST_PIECE_TEXTS
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """Unit embeddings `[N, D]`."""
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))  # of like length they cost least
+        rows: list[Floats] = []
+        start = 0
+        while start < len(texts):
+            piece = [texts[place] for place in order[start : start + self._piece_texts]]
+            rows.append(self._embed_piece(piece))
+            start += len(piece)
+        embeddings = np.concatenate(rows)
+        sorted_back = np.empty_like(embeddings)
+        sorted_back[order] = embeddings
+        return sorted_back
+
+    def _embed_piece(self, piece: Sequence[str]) -> Floats:
+        self._before_piece()
+        self._traffic.use_threads(self._traffic.is_busy())
+        started_s = self._traffic.clock()
+        rows = self._embed(piece)
+        piece_s = self._traffic.clock() - started_s
+        if piece_s > PIECE_S:
+            self._piece_texts = max(1, self._piece_texts // 2)
+        elif piece_s < PIECE_S / 2 and len(piece) == self._piece_texts:
+            self._piece_texts = min(MOST_PIECE_TEXTS, 2 * self._piece_texts)
+        self._pause(min(PAUSES * piece_s, MOST_PAUSE_S))
+        return rows
+
+    def _pause(self, left_s: float) -> None:
+        """As long as there are requests."""
+        while left_s > 0 and self._traffic.is_busy() and not self._stopping.wait(min(left_s, LOOK_AGAIN_S)):
+            left_s -= LOOK_AGAIN_S

@@ -1,14 +1,16 @@
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import pytest
 from hash_encoder import HashEncoder, vector_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.datasets.pacing import PAUSES, PIECE_TEXTS, Traffic, embed_paced
+from service.datasets.builder import LEASE_S
+from service.datasets.pacing import LOOK_AGAIN_S, MOST_PAUSE_S, PAUSES, PacedEmbedding, Traffic
 
-TEXTS = [f"{'long ' * (number % 3)}{number}" for number in range(PIECE_TEXTS * 2 + 5)]
+TEXTS = [f"{'long ' * (number % 3)}{number}" for number in range(133)]
 
 
 class Stop(threading.Event):
@@ -16,65 +18,85 @@ class Stop(threading.Event):
 
     def __init__(self) -> None:
         super().__init__()
-        self.waits: list[float | None] = []
+        self.waits: list[float] = []
 
     def wait(self, timeout: float | None = None) -> bool:
-        self.waits.append(timeout)
+        self.waits.append(timeout or 0.0)
         return self.is_set()
 
 
-class Clock:
-    """Each piece takes `piece_s`."""
+class SlowEncoder:
+    """Each text takes `text_s` of its own clock."""
 
-    def __init__(self, piece_s: float) -> None:
-        self.piece_s, self.now_s = piece_s, 0.0
+    def __init__(self, text_s: float) -> None:
+        self.text_s, self.now_s = text_s, 0.0
+        self.pieces: list[int] = []
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        self.now_s += self.piece_s
+        self.now_s += self.text_s * len(texts)
+        self.pieces.append(len(texts))
         return HashEncoder().embed(texts)
 
-    def read(self) -> float:
-        return self.now_s
+    def paced(self, stop: threading.Event, is_busy: Callable[[], bool] = lambda: True) -> PacedEmbedding:
+        return PacedEmbedding(self.embed, Traffic(is_busy, clock=lambda: self.now_s), stop, lambda: None)
 
 
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=200))
 def test_every_text_keeps_its_place(texts: list[str]) -> None:
-    rows = embed_paced(texts, HashEncoder().embed, Traffic(), threading.Event())
+    rows = SlowEncoder(1 / 1024).paced(Stop()).embed(texts)
     assert np.array_equal(rows, np.stack([vector_of(text) for text in texts]))
 
 
-def test_without_requests_there_are_no_pauses_and_all_threads() -> None:
-    stop, asked = Stop(), []
-    embed_paced(TEXTS, HashEncoder().embed, Traffic(lambda: False, asked.append), stop)
-    assert stop.waits == []
-    assert asked == [False] * 3
+@pytest.mark.parametrize("busy", [False, True])
+def test_requests_take_all_threads_but_one_and_without_them_there_are_no_pauses(busy: bool) -> None:
+    stop, asked, pieces = Stop(), [], []
+    traffic = Traffic(lambda: busy, asked.append)
+    PacedEmbedding(HashEncoder().embed, traffic, stop, lambda: pieces.append(1)).embed(TEXTS)
+    assert bool(stop.waits) == busy
+    assert asked == [busy] * len(pieces)
 
 
-def test_beside_requests_each_piece_is_small_takes_one_thread_and_is_followed_by_a_long_pause() -> None:
-    stop, asked, clock, encoder = Stop(), [], Clock(0.25), HashEncoder()
-
-    def embed(texts: Sequence[str]) -> np.ndarray:
-        encoder.embed(texts)
-        return clock.embed(texts)
-
-    embed_paced(TEXTS, embed, Traffic(lambda: True, asked.append, clock.read), stop)
-    assert stop.waits == [PAUSES * 0.25] * 3
-    assert asked == [True] * 3
-    assert [len(call) for call in encoder.calls] == [PIECE_TEXTS, PIECE_TEXTS, 5]
+@pytest.mark.parametrize(
+    ("text_s", "pieces"),
+    [(1 / 1024, [8, 16, 32, 64, 13]), (1 / 64, [8] * 16 + [5]), (1 / 8, [8, 4, 2] + [1] * 119), (9.0, [8, 4, 2])],
+)
+def test_pieces_are_as_large_as_their_time_allows(text_s: float, pieces: list[int]) -> None:
+    encoder = SlowEncoder(text_s)
+    encoder.paced(Stop()).embed(TEXTS)
+    assert encoder.pieces[: len(pieces)] == pieces
+    assert sum(encoder.pieces) == len(TEXTS)
 
 
-def test_pauses_end_with_the_requests() -> None:
-    stop, busy = Stop(), iter([True, True, False, False, False, False])
-    embed_paced(TEXTS, HashEncoder().embed, Traffic(lambda: next(busy)), stop)
-    assert len(stop.waits) == 1
+def test_pieces_grow_again_and_keep_their_size_from_chunk_to_chunk() -> None:
+    encoder = SlowEncoder(1 / 8)
+    paced = encoder.paced(Stop())
+    paced.embed(TEXTS)
+    encoder.pieces, encoder.text_s = [], 1 / 1024
+    paced.embed(TEXTS)
+    assert encoder.pieces == [1, 2, 4, 8, 16, 32, 64, 6]
+
+
+def test_beside_requests_each_piece_is_followed_by_a_long_pause() -> None:
+    stop = Stop()
+    SlowEncoder(1 / 8).paced(stop).embed(TEXTS[:8])
+    assert sum(stop.waits) == PAUSES * 1.0
+    assert max(stop.waits) <= LOOK_AGAIN_S
+
+
+def test_no_pause_comes_near_to_a_lease() -> None:
+    stop = Stop()
+    SlowEncoder(3600).paced(stop).embed(TEXTS[:8])
+    assert sum(stop.waits) == MOST_PAUSE_S <= LEASE_S / 6
+
+
+def test_a_pause_ends_with_the_requests() -> None:
+    stop, busy = Stop(), iter([True, True, True, False])
+    SlowEncoder(3600).paced(stop, lambda: next(busy)).embed(TEXTS[:8])
+    assert len(stop.waits) == 2
 
 
 def test_a_stop_ends_a_pause() -> None:
-    stop = threading.Event()
-    clock = Clock(3600)
-
-    def embed(texts: Sequence[str]) -> np.ndarray:
-        stop.set()
-        return clock.embed(texts)
-
-    assert len(embed_paced(TEXTS, embed, Traffic(lambda: True, clock=clock.read), stop)) == len(TEXTS)
+    stop = Stop()
+    stop.set()
+    SlowEncoder(3600).paced(stop).embed(TEXTS[:8])
+    assert len(stop.waits) == 1
