@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The least of `values` that `percent` of them do not exceed (nearest rank); nan for none."""
+    """The least of `values` that `percent` of them do not exceed (nearest rank); nan for none, see `known`."""
     if not 0 < percent <= 100:
         raise ValueError(f"percent lies in (0, 100], not {percent}")
     if not values:
         return math.nan
     return sorted(values)[math.ceil(percent / 100 * len(values)) - 1]
+
+
+def known(value: float) -> float | None:
+    """None for nan, which JSON has not."""
+    return None if math.isnan(value) else value
 
 
 def spread(values: Sequence[float]) -> float:
@@ -40,8 +45,9 @@ def poisson_arrivals(rate_per_s: float, seconds: float, seed: int = 0) -> list[f
 class Point:
     """One load and what came of it. Times in ms, memory in MB (10^6), CPU in seconds of one processor.
 
-    requests: answered with 200 in the measured window of `seconds`; statuses: of all requests, also those before and
-    after it, as are the CPU times, which took `all_seconds`. unexpected: 200s that say something else than hoped for.
+    requests: answered as hoped for in the measured window of `seconds`; statuses: of all requests, also those before
+    and after it, as are the CPU times, which took `all_seconds`. unexpected: 200s that say something else than hoped
+    for. unanswered: waits, so far as they lasted, without an answer.
     """
 
     seconds: float
@@ -51,6 +57,7 @@ class Point:
     all_seconds: float
     client_cpu_s: float
     first_error: str = ""
+    unanswered: int = 0
     concurrency: int | None = None
     rate_per_s: float | None = None
     batch_sizes: Mapping[str, float] = field(default_factory=dict)
@@ -62,11 +69,11 @@ class Point:
 
     @property
     def requests(self) -> int:
-        return len(self.latencies_ms)
+        return len(self.latencies_ms) - self.unanswered
 
     @property
     def per_s(self) -> float:
-        return self.requests / self.seconds if self.seconds > 0 else math.nan
+        return self.requests / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def all_requests(self) -> int:
@@ -84,7 +91,7 @@ class Point:
         own = dict(vars(self))
         own["latencies_ms"] = [round(value, 2) for value in self.latencies_ms]
         own["statuses"], own["batch_sizes"] = dict(self.statuses), dict(self.batch_sizes)
-        read = {f"p{percent}_ms": self.percentile_ms(percent) for percent in (50, 95, 99)}
+        read = {f"p{percent}_ms": known(self.percentile_ms(percent)) for percent in (50, 95, 99)}
         return {"requests": self.requests, "per_s": self.per_s, "errors": self.errors, **read, **own}
 
 
@@ -100,6 +107,7 @@ def joined(points: Sequence[Point]) -> Point:
         latencies_ms=tuple(value for point in points for value in point.latencies_ms),
         statuses=statuses,
         unexpected=sum(point.unexpected for point in points),
+        unanswered=sum(point.unanswered for point in points),
         all_seconds=sum(point.all_seconds for point in points),
         client_cpu_s=sum(point.client_cpu_s for point in points),
         first_error=next((point.first_error for point in points if point.first_error), ""),
@@ -115,13 +123,13 @@ def joined(points: Sequence[Point]) -> Point:
 
 
 def mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    told = [value for value in values if value is not None]
+    return sum(told) / len(told) if told else None
 
 
 def _sum(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+    told = [value for value in values if value is not None]
+    return sum(told) if told else None
 
 
 def _most(values: Sequence[float | None]) -> float | None:

@@ -36,7 +36,7 @@ def measure_http(meter: Meter, bare: Bare | None, choices: Choices, said: Said) 
         closed.append(point)
     best = max(point.per_s for point in closed)
     opened = []
-    for share in choices.rates:
+    for share in choices.rates if best else ():
         said(f"{share:.0%} of {best:.1f} requests/s")
         limit, point = _paired(bare, choices, limit, meter.open(share * best, choices.seconds))
         opened.append(point)

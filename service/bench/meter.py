@@ -36,7 +36,7 @@ class Meter:
         """Raises BenchFailed where nothing is answered as it should be."""
         point = self.closed(concurrency, 0.0, least=2 * concurrency, request=request)
         if not point.requests:
-            raise BenchFailed(f"{(request or self.request).url} gives no answer: {point.first_error}")
+            raise BenchFailed(f"{(request or self.request).url} is not answered as it should be: {point.first_error}")
 
     def rss_mb(self) -> float | None:
         """The server's memory now; None where it runs elsewhere."""

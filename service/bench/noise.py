@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from service.bench.figures import mean, percentile, spread
+from service.bench.figures import known, mean, percentile, spread
 from service.bench.usage import stolen_s
 
 LOOPS = 20
@@ -42,8 +42,8 @@ class Noise:
 
     def document(self) -> dict[str, object]:
         return {
-            "loop_p50_ms": percentile(self.loops_ms, 50),
-            "loop_spread": spread(self.loops_ms),
+            "loop_p50_ms": known(percentile(self.loops_ms, 50)),
+            "loop_spread": known(spread(self.loops_ms)),
             "foreign_cpu": mean(self.foreign_cpu),
             "limit_drift": drift(self.limits_per_s),
             "stolen": self.stolen,

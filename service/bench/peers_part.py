@@ -19,11 +19,9 @@ from service.bench.request import Request
 from service.bench.server import Server, free_port
 from service.bench.worker import BenchFailed
 
-BRANCHES = ("full", "fg")
 CONCURRENCY = (1, 8)
 TURNS = 2
-MODULES = {"plain": "service.bench.peers.plain_handler", "litserve": "service.bench.peers.litserve_peer"}
-READY = {"plain": "/docs", "litserve": "/health"}
+LITSERVE = ("litserve", "litserve around our models")
 
 
 @dataclass(frozen=True)
@@ -42,15 +40,15 @@ def measure_peers(
     prototypes = started.folder / "prototypes.npy"
     scale = bare.save_prototypes(class_names(classes), str(prototypes))
     found: dict[str, Any] = {"missing": []}
-    names = list(MODULES)
+    names = ["plain", *LITSERVE]
     try:
         found["plain_models_ms"] = bare.plain_ms()
     except BenchFailed as error:  # models that nobody has a usual way for
         found["missing"].append(error.detail)
-        names.remove("plain")
+        names = [LITSERVE[1]]
     if started.litserve_python is None and find_spec("litserve") is None:
         found["missing"].append("litserve: pip install 'l2r2[peers]', or name its Python by --litserve-python")
-        names.remove("litserve")
+        names = [name for name in names if name not in LITSERVE]
     for name in names:
         said(f"starting {name}")
         with _peer(name, started, prototypes, scale) as peer:
@@ -61,11 +59,14 @@ def measure_peers(
 
 
 def _peer(name: str, started: Started, prototypes: Path, scale: float) -> Server:
-    python = (started.litserve_python if name == "litserve" else None) or sys.executable
+    python, module, ready = sys.executable, "service.bench.peers.plain_handler", "/docs"
+    if name in LITSERVE:
+        python, module, ready = started.litserve_python or python, "service.bench.peers.litserve_peer", "/health"
     port = free_port()
-    options = ["--port", str(port), "--prototypes", str(prototypes), "--scale", str(scale)]
+    models = "own" if name == LITSERVE[1] else "plain"
+    options = ["--port", str(port), "--prototypes", str(prototypes), "--scale", str(scale), "--models", models]
     log = started.folder / f"{name}.log"
-    return Server(name, [python, "-m", MODULES[name], *options], port, READY[name], log, started.environment)
+    return Server(name, [python, "-m", module, *options], port, ready, log, started.environment)
 
 
 def compared(

@@ -7,10 +7,10 @@ from typing import Any
 from service.bench.figures import percentile
 from service.bench.scenes import PROMPTS, Models, timed_ms
 from service.engine import Engine
+from service.recognition.views import DEFAULT_BRANCHES
 from service.settings import Settings
 
 ROUNDS = 12
-BRANCHES = ("full", "fg")
 
 
 def plain_model_ms(engine: Engine, settings: Settings, models: Models, files: Sequence[str]) -> dict[str, Any]:
@@ -18,14 +18,14 @@ def plain_model_ms(engine: Engine, settings: Settings, models: Models, files: Se
     from service.bench.peers.plain_models import load_plain_models
 
     plain = load_plain_models(engine.localizer_row, engine.encoder_row, settings)
-    scene = models.scene(Path(files[0]).read_bytes(), BRANCHES)
+    scene = models.scene(Path(files[0]).read_bytes(), DEFAULT_BRANCHES)
     located = plain.prepare_picture(scene.rgb)
     assert scene.box is not None
     views = plain.prepare_views(scene.rgb, scene.box)
-    own_located, own_views = models.localizer.preprocess(scene.rgb, PROMPTS), models.views(scene, BRANCHES)
+    own_located, own_views = models.localizer.preprocess(scene.rgb, PROMPTS), models.views(scene, DEFAULT_BRANCHES)
     times: dict[str, list[float]] = {"plain": [], "plain_encoder": [], "own": [], "own_encoder": []}
     for number in range(ROUNDS + 1):
-        locate_ms, embed_ms = timed_ms(lambda: plain.locate(located))[0], timed_ms(lambda: plain.embed(views))[0]
+        locate_ms, embed_ms = timed_ms(lambda: plain.locate([located]))[0], timed_ms(lambda: plain.embed([views]))[0]
         own_locate_ms = timed_ms(lambda: models.localizer.locate([own_located]))[0] if models.locates else 0.0
         own_embed_ms = timed_ms(lambda: models.encoder.embed_images(own_views))[0]
         if number:  # the first round warms up

@@ -4,8 +4,6 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from service.errors import BadRequest
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -13,14 +11,6 @@ Found = Mapping[str, Any]
 # Part and its column
 CURVES = (("classes", "classes"), ("sizes", "megapixels"), ("datasets", "datasets"))
 SIZE_IN = (4.6, 3.6)
-
-
-def check_matplotlib() -> None:
-    """Raises BadRequest where nothing can be drawn."""
-    try:
-        import matplotlib  # noqa: F401
-    except ModuleNotFoundError:
-        raise BadRequest("bench.png is drawn by matplotlib: pip install 'l2r2[bench]'") from None
 
 
 def drawn_png(found: Found) -> bytes | None:
@@ -45,12 +35,19 @@ def panels_of(found: Found) -> list[Callable[["Axes"], None]]:
     panels: list[Callable[[Axes], None]] = []
     closed = found.get("http", {}).get("closed", ())
     if closed:
-        panels += [lambda axes: _throughput(axes, closed), lambda axes: _waits(axes, closed)]
+        panels.append(lambda axes: _throughput(axes, closed))
+    answered = _answered(closed)
+    if answered:
+        panels.append(lambda axes: _waits(axes, answered))
     for part, column in CURVES:
-        rows = found.get(part, {}).get("rows", ())
+        rows = _answered(found.get(part, {}).get("rows", ()))
         if rows:
             panels.append(_curve(rows, column))
     return panels
+
+
+def _answered(rows: Sequence[Found]) -> Sequence[Found]:
+    return [row for row in rows if row["p50_ms"] is not None]
 
 
 def _throughput(axes: "Axes", rows: Sequence[Found]) -> None:

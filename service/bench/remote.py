@@ -3,7 +3,9 @@
 import itertools
 import random
 import threading
+import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -29,7 +31,11 @@ def class_names(count: int, seed: int = 0) -> list[str]:
 
 
 class Remote:
+    """Its datasets' names begin as no other run's; `close` deletes those that are left."""
+
     def __init__(self, url: str) -> None:
+        self._prefix = f"bench-{uuid.uuid4().hex[:12]}"
+        self._registered: list[str] = []
         self.url = url.rstrip("/")
         self._client = httpx.Client(base_url=self.url, timeout=TIMEOUT_S)
         self._pause = threading.Event()
@@ -44,11 +50,14 @@ class Remote:
             raise BenchFailed(f"{method} {path} was answered with {response.status_code}: {response.text[:500]}")
         return response.json() if response.content else None
 
-    def register(self, name: str, classes: Sequence[str], wait: bool = True) -> None:
-        """A dataset whose box is always used, however unsure, so that every request costs the same."""
+    def register(self, kind: str, classes: Sequence[str], wait: bool = True) -> str:
+        """The name of a new dataset whose box is always used, however unsure, so that every request costs the same."""
+        name = f"{self._prefix}-{kind}"
+        self._registered.append(name)  # before it is: an interrupted request may have arrived
         self.call("PUT", f"/datasets/{name}", {"classes": list(classes), "box_threshold": 0.0})
         if wait:
             self.wait_built(name)
+        return name
 
     def wait_built(self, name: str) -> None:
         for _ in range(round(BUILD_S / PAUSE_S)):
@@ -66,6 +75,7 @@ class Remote:
 
     def forget(self, name: str) -> None:
         self.call("DELETE", f"/datasets/{name}")
+        self._registered.remove(name)
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """For each worker how many batches of how many items it has begun; none where the service does not tell."""
@@ -76,6 +86,10 @@ class Remote:
         return self.call("GET", "/models")
 
     def close(self) -> None:
+        with suppress(ServiceUnreachable):
+            for name in self._registered:
+                with suppress(BenchFailed):  # one that never came to be; the others are deleted nevertheless
+                    self.call("DELETE", f"/datasets/{name}")
         self._client.close()
 
 

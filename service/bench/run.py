@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,7 +15,7 @@ from service.bench.http_part import measure_http, measure_limit
 from service.bench.machine import machine
 from service.bench.meter import Meter
 from service.bench.noise import Noise
-from service.bench.peers_part import BRANCHES, Started, measure_infinity_beside, measure_peers
+from service.bench.peers_part import Started, measure_infinity_beside, measure_peers
 from service.bench.pictures import picture_files
 from service.bench.remote import Remote, class_names
 from service.bench.request import Request
@@ -23,11 +23,10 @@ from service.bench.server import Server, this_service
 from service.bench.worker import Worker
 from service.engine import chosen_models
 from service.images import ImageLimits
-from service.recognition.views import VIEWS
+from service.recognition.views import DEFAULT_BRANCHES, FULL, VIEWS
 from service.settings import environment_with, load_settings
 
 Keep = Callable[[dict[str, Any]], None]
-DATASET = "bench"
 CLASSES = 100
 GOOD = '"fallback":null'  # a box was found and used, so that all the work was done
 
@@ -62,10 +61,7 @@ class _Run:
             self.server = stack.enter_context(this_service(folder, self.environment))
             worker = self._closing(Worker("service.bench.limit", self.environment))
             self.bare = Bare(worker, self.noise, self.pictures, choices.branches)
-        self.remote = Remote(choices.url or (self.server.url if self.server else ""))
-        stack.callback(self.remote.close)
-        self.remote.register(DATASET, class_names(CLASSES))
-        stack.callback(self.remote.forget, DATASET)
+        self.remote, self.request = self._remote(choices.url or (self.server.url if self.server else ""))
 
     def measure(self, keep: Keep) -> dict[str, Any]:
         measures = self._measures()
@@ -79,8 +75,10 @@ class _Run:
 
     def _measures(self) -> dict[str, Callable[[], dict[str, Any]]]:
         """What measures each part."""
-        choices, meter, remote, bare, said = self.choices, self._meter(), self.remote, self.bare, self.said
-        asked, seconds, most_bytes = meter.request, choices.seconds, self.settings.max_image_bytes
+        choices, remote, bare, said = self.choices, self.remote, self.bare, self.said
+        asked = asking_views(self.request, choices.branches)
+        meter = Meter(self.load, self.noise, asked, [self.server.pid] if self.server else [], remote)
+        seconds, most_bytes = choices.seconds, self.settings.max_image_bytes
         measures: dict[str, Callable[[], dict[str, Any]]] = {
             "http": lambda: measure_http(meter, bare, choices, said),
             "classes": lambda: measure_classes(meter, remote, asked, choices.classes, seconds, said),
@@ -102,35 +100,37 @@ class _Run:
         about = {"machine": machine(self.settings), "models": self.remote.models(), "noise": self.noise.document()}
         return {"choices": asked, **about}
 
-    def _request(self, url: str, branches: Sequence[str] | None) -> Request:
-        shown = {"branches": ",".join(branches)} if branches else {}
-        needs_box = branches is None or any(VIEWS[name].needs_box for name in branches if name in VIEWS)
-        fields = [{"dataset": DATASET, **shown}]
-        distinct = not self.choices.repeat_pictures
-        return Request(f"{url}/classify", self.pictures, fields, distinct=distinct, expects=GOOD if needs_box else "")
-
-    def _meter(self) -> Meter:
-        pids = [self.server.pid] if self.server else []
-        request = self._request(self.remote.url, self.choices.branches)
-        return Meter(self.load, self.noise, request, pids, self.remote)
+    def _remote(self, url: str) -> tuple[Remote, Request]:
+        """A service, and a request of a dataset there that is deleted at the end."""
+        remote = Remote(url)
+        self.stack.callback(remote.close)
+        dataset = remote.register("usual", class_names(CLASSES))
+        fields, distinct = [{"dataset": dataset}], not self.choices.repeat_pictures
+        return remote, Request(f"{remote.url}/classify", self.pictures, fields, distinct=distinct)
 
     def _peers(self, meter: Meter, bare: Bare) -> dict[str, Any]:
         started = Started(self.folder, self.environment, self.choices.litserve_python)
-        request = self._request(self.remote.url, BRANCHES)
+        request = asking_views(self.request, DEFAULT_BRANCHES)
         found = measure_peers(meter, bare, request, started, CLASSES, self.choices.seconds, self.said)
         if self.choices.infinity is not None:
             alone = environment_with(**{**self.overrides, "localizer": "none"}, data_dir=self.folder / "alone")
             server = self.stack.enter_context(this_service(self.folder, alone))
-            remote = Remote(server.url)
-            self.stack.callback(remote.close)
-            remote.register(DATASET, class_names(CLASSES))
-            own = Meter(self.load, self.noise, self._request(server.url, ("full",)), [server.pid], remote)
+            remote, asked = self._remote(server.url)
+            own = Meter(self.load, self.noise, asking_views(asked, (FULL,)), [server.pid], remote)
             found["infinity"] = measure_infinity_beside(own, self.choices, started, self.said)
         return found
 
     def _closing(self, worker: Worker) -> Worker:
         self.stack.callback(worker.close)
         return worker
+
+
+def asking_views(request: Request, branches: Sequence[str] | None) -> Request:
+    """The same request for these views; None for the service's usual ones."""
+    shown = {"branches": ",".join(branches)} if branches else {}
+    needs_box = branches is None or any(VIEWS[name].needs_box for name in branches if name in VIEWS)
+    fields = [{**entry, **shown} for entry in request.fields]
+    return replace(request, fields=fields, expects=GOOD if needs_box else "")
 
 
 def _random_weights(profile: str | None, folder: Path) -> dict[str, str]:

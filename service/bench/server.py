@@ -31,7 +31,7 @@ class Server:
     def __init__(
         self, name: str, command: Sequence[str], port: int, ready_path: str, log: Path, env: Mapping[str, str]
     ) -> None:
-        self.name, self.url, self._ready_url, self._log = name, f"http://127.0.0.1:{port}", ready_path, log
+        self.name, self.url, self._log = name, f"http://127.0.0.1:{port}", log
         self._ready_url = self.url + ready_path
         with log.open("ab") as sink:
             self._process = subprocess.Popen(command, env=env, stdout=sink, stderr=sink)  # noqa: S603

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from service.bench.bars import bars
 
 Row = Mapping[str, Any]
+ERRORS = ("our errors", "their errors")
 BAR = "ratio within this run"  # names that may take two lines
 
 
@@ -31,10 +32,6 @@ def report(found: Row) -> Group:
     parts.append(_bars(found))
     parts += [Text(f"noise: {warning}", style="yellow") for warning in found["noise"]["warnings"]]
     return Group(*parts)
-
-
-def show(found: Row, console: Console) -> None:
-    console.print(report(found))
 
 
 def _title(found: Row) -> Text:
@@ -100,13 +97,15 @@ def _errors(row: Row) -> str:
 
 
 def _peers(peers: Row) -> Table:
-    table = _table("Beside peers", "peer", "callers", "ours/s", "theirs/s", "ratio", "our p50 ms", "their p50 ms")
+    table = _table(
+        "Beside peers", "peer", "callers", "ours/s", "theirs/s", "ratio", "our p50 ms", "their p50 ms", *ERRORS
+    )
     for name, part in peers.items():
         for row in part["rows"] if isinstance(part, dict) and "rows" in part else ():
             own, peer = row["own"], row["peer"]
-            ratio = own["per_s"] / peer["per_s"] if peer["per_s"] else float("nan")
+            ratio = own["per_s"] / peer["per_s"] if peer["per_s"] else None
             rates = (own["per_s"], peer["per_s"], ratio, own["p50_ms"], peer["p50_ms"])
-            table.add_row(name, str(row["concurrency"]), *map(_number, rates))
+            table.add_row(name, str(row["concurrency"]), *map(_number, rates), _errors(own), _errors(peer))
     return table
 
 
@@ -114,8 +113,8 @@ def _bars(found: Row) -> Table:
     table = _table("Bars", BAR, "measured", "bound", "")
     for bar in bars(found):
         sign = "≥" if bar.side == "at_least" else "≤"
-        kept = "[green]kept[/green]" if bar.kept else "[red]missed[/red]"
-        table.add_row(bar.name, _number(bar.value), f"{sign} {bar.bound:g}", kept)
+        colour = "green" if bar.kept else "red"
+        table.add_row(bar.name, _number(bar.value), f"{sign} {bar.bound:g}", f"[{colour}]{bar.verdict}[/{colour}]")
     return table
 
 

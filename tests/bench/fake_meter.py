@@ -1,6 +1,7 @@
 """A meter and a service that answer at once, with a history of what they were asked."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +11,15 @@ from service.bench.request import Request
 
 @dataclass
 class FakeMeter:
-    """Every answer takes `wait_ms` of its dataset (by default 100); memory grows by 1 MB with each load."""
+    """Every answer takes `wait_ms` of its dataset (by default 100); memory grows by 1 MB with each load.
+
+    most: answers after which it is cut. begun: called at each load.
+    """
 
     waits_ms: dict[str, float] = field(default_factory=dict)
     rss: float = 100.0
+    most: int = 10**6
+    begun: Callable[[], object] = lambda: None
     loads: list[tuple[int, list[str]]] = field(default_factory=list)
     request: Request = field(default_factory=lambda: Request("http://here/classify", ["a.jpg"], [{"dataset": "own"}]))
 
@@ -22,10 +28,12 @@ class FakeMeter:
     ) -> Point:
         names = [str(row["dataset"]) for row in (request or self.request).fields]
         self.loads.append((concurrency, names))
+        self.begun()
         self.rss += 1.0
         wait_ms = self.waits_ms.get(names[-1], 100.0)
+        statuses = {"200": min(self.most, concurrency + (least or 0))}
         return Point(
-            1.0, (wait_ms,) * 4, {"200": 4}, 0, 1.0, 0.0, concurrency=concurrency, server_peak_rss_mb=self.rss + 7
+            1.0, (wait_ms,) * 4, statuses, 0, 1.0, 0.0, concurrency=concurrency, server_peak_rss_mb=self.rss + 7
         )
 
     def warm_up(self, concurrency: int, request: Request | None = None) -> None:
@@ -37,14 +45,17 @@ class FakeMeter:
 
 @dataclass
 class FakeRemote:
-    """Registers at once; a list registered without waiting is built when it was asked about `pending` times."""
+    """Registers when it `may`; a list registered without waiting is built when it was asked about `pending` times."""
 
     pending: int = 0
+    may: threading.Event = field(default_factory=threading.Event)
     registered: dict[str, int] = field(default_factory=dict)
     forgotten: list[str] = field(default_factory=list)
 
-    def register(self, name: str, classes: Sequence[str], wait: bool = True) -> None:
-        self.registered[name] = len(classes)
+    def register(self, kind: str, classes: Sequence[str], wait: bool = True) -> str:
+        assert wait or self.may.wait(10)
+        self.registered[f"mine-{kind}"] = len(classes)
+        return f"mine-{kind}"
 
     def is_built(self, name: str) -> bool:
         self.pending -= 1

@@ -1,4 +1,5 @@
 import io
+from typing import Any
 
 import pytest
 from made_run import load, made_run  # type: ignore[import-not-found]
@@ -25,6 +26,7 @@ def test_the_bars_are_ratios_of_what_was_measured_in_the_run() -> None:
         "MB above rest for a JPEG of 100 megapixels": (pytest.approx(390.0), True),
         "memory after 5000 requests / after 500": (pytest.approx(1.01), True),
         "p50 at concurrency 1 while 100000 classes are registered / before": (pytest.approx(1.25), True),
+        "p50 at concurrency 8 while 100000 classes are registered / before": (1.0, True),
     }
 
 
@@ -37,6 +39,29 @@ def test_a_gpu_has_bars_of_its_own() -> None:
     assert found[name] == (pytest.approx(0.9), 0.85, True)
     assert found["throughput at concurrency 8 / plain"] == (pytest.approx(2.0), 5.0, False)
     assert found["encoder's speed / eager open_clip"] == (pytest.approx(1.4), 1.3, True)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"statuses": {"200": 90, "503": 10}}, {"unexpected": 1}, {"unexpected": 9, "p50_ms": None, "p99_ms": None}]
+)
+def test_a_bar_with_errors_or_fallbacks_behind_it_is_missed_whatever_its_value(bad: dict[str, Any]) -> None:
+    run = made_run()
+    run["http"]["closed"] = [load(**row, **bad) for row in ({"concurrency": 1}, {"concurrency": 8, "per_s": 7.0})]
+    run["peers"]["plain"]["rows"][0]["peer"] |= load(per_s=0.1, **bad)
+    run["classes"]["rows"][1] |= load(**bad)
+    run["sizes"]["rows"][1] |= load(**bad)
+    run["memory"]["made"] = 300
+    for row in run["registering"]["rows"]:
+        row["during"] = load(**bad)
+    assert {bar.verdict for bar in bars(run) if "infinity" not in bar.name and "onnx" not in bar.name} == {
+        "missed: errors"
+    }
+    assert len(bars(run)) == len(bars(made_run()))
+    assert not any(bar.kept for bar in bars(run) if bar.failed)
+    console = Console(file=io.StringIO(), width=160)
+    console.print(report(run))
+    assert "missed: errors" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert drawn_png(run) is not None
 
 
 def test_what_was_not_measured_has_no_bar() -> None:

@@ -1,3 +1,4 @@
+import json
 import math
 from itertools import pairwise
 
@@ -68,6 +69,18 @@ def test_a_load_counts_the_answers_of_its_window_and_the_errors_of_all() -> None
     assert (load.requests, load.per_s, load.all_requests, load.errors) == (3, 1.5, 6, 1)
     document = load.document()
     assert (document["p50_ms"], document["p99_ms"], document["per_s"]) == (200.0, 300.0, 1.5)
+
+
+def test_what_never_came_is_a_wait_and_no_throughput() -> None:
+    load = point(latencies_ms=(100.0, 9000.0), unanswered=1)
+    assert (load.requests, load.per_s, load.document()["p99_ms"]) == (1, 0.5, 9000.0)
+    assert joined([load, load]).requests == 2
+
+
+def test_a_load_without_answers_has_nulls_in_its_json() -> None:
+    for seconds in (0.0, 2.0):
+        document = json.loads(json.dumps(point(latencies_ms=(), seconds=seconds).document(), allow_nan=False))
+        assert (document["p50_ms"], document["p99_ms"], document["per_s"]) == (None, None, 0.0)
 
 
 def test_several_measurements_of_one_load_are_joined() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.bench.http_client import Connection, ConnectionLost, Pool, head_of
-from service.bench.load import closed_loop, open_loop
+from service.bench.load import Record, closed_loop, open_loop
 from service.bench.pictures import drawn, jpeg
 from service.bench.request import Request
 
@@ -95,10 +95,30 @@ async def test_every_picture_is_sent_in_bytes_of_its_own(picture: str) -> None:
 async def test_errors_are_counted_by_status_and_none_of_them_is_a_wait(picture: str) -> None:
     async with doorman() as door:
         door.status = lambda number: 503 if number % 2 else 200
-        record = await closed_loop(Request(door.url, [picture], expects="something else"), 1, 0.0, 5)
+        record = await closed_loop(Request(door.url, [picture], expects="null"), 1, 0.0, 5)
     assert len(record.waits_s) == 5
     assert record.statuses["503"] >= 5
-    assert record.unexpected == record.statuses["200"]
+    assert record.unexpected == 0
+
+
+async def test_an_answer_that_says_something_else_than_hoped_for_is_no_wait(picture: str) -> None:
+    async with doorman() as door:
+        record = await closed_loop(Request(door.url, [picture], expects="something else"), 2, 0.0, 5)
+    assert record.waits_s == []
+    assert record.unexpected == record.statuses["200"] < 100
+    assert record.first_error == '200 {"fallback":null}'
+
+
+def test_a_load_of_a_count_goes_on_for_hours_and_one_of_a_length_does_not() -> None:
+    now_s = 0.0
+    counted, timed = Record("", 1, 0.0, 5000, lambda: now_s), Record("", 1, 3.0, 5000, lambda: now_s)
+    for now_s in range(5000):
+        counted.add(now_s, "200")
+        timed.add(now_s, "200")
+    assert (len(counted.waits_s), counted.full) == (4999, False)
+    assert (len(timed.waits_s), timed.full) == (90, True)
+    counted.add(now_s, "200")
+    assert counted.full
 
 
 async def test_a_server_that_refuses_everything_is_soon_left_alone(picture: str) -> None:
@@ -135,6 +155,18 @@ async def test_an_open_loop_sends_on_though_nothing_comes_back_and_counts_from_t
     # Answered together, they waited for as much longer as they were due earlier.
     assert waits_s[0] - waits_s[3] == pytest.approx(0.03, abs=0.02)
     assert waits_s[3] > 0
+
+
+async def test_what_an_open_loop_gives_up_is_a_wait_as_long_as_it_lasted_and_no_answer(picture: str) -> None:
+    async with doorman() as door:
+        door.may_answer.clear()
+        record = await open_loop(Request(door.url, [picture]), [0.0, 0.02, 0.04], last_answers_s=0.1)
+        door.may_answer.set()
+    assert record.statuses == {"unanswered": 3}
+    assert record.unanswered == 3
+    waits_s = sorted(record.waits_s)
+    assert waits_s[0] >= 0.1
+    assert waits_s[2] - waits_s[0] == pytest.approx(0.04, abs=0.02)
 
 
 async def test_a_connection_that_was_closed_while_idle_is_replaced(picture: str) -> None:

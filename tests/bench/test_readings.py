@@ -3,13 +3,15 @@
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from service.bench.machine import machine
 from service.bench.noise import LOOPS, Noise, drift
-from service.bench.remote import batch_sizes, class_names
+from service.bench.remote import Remote, batch_sizes, class_names
 from service.bench.server import Server, free_port
 from service.bench.usage import MB, Watch, rss_mb
 from service.bench.worker import BenchFailed, Worker
@@ -73,6 +75,50 @@ def test_batch_sizes_are_items_over_batches_between_two_readings() -> None:
     before = {"localizer": (10, 20), "encoder": (5, 5)}
     after = {"localizer": (14, 30), "encoder": (5, 5), "segmenter": (2, 6)}
     assert batch_sizes(before, after) == {"localizer": 2.5, "segmenter": 3.0}
+
+
+def test_the_datasets_of_a_run_are_its_own_and_none_is_left_at_its_end() -> None:
+    kept: dict[str, object] = {"bench": "somebody's own"}
+
+    class Datasets(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            name = self.path.rpartition("/")[2]
+            self.rfile.read(int(self.headers["content-length"]))
+            if name.endswith("refused"):
+                self._say(422)
+            else:
+                kept[name] = self._say(202)
+
+        def do_GET(self) -> None:
+            self._say(200)
+
+        def do_DELETE(self) -> None:
+            self._say(200 if kept.pop(self.path.rpartition("/")[2], self) is not self else 404)
+
+        def _say(self, status: int) -> None:
+            body = b'{"status": "ready"}'
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Datasets) as server:
+        threading.Thread(target=server.serve_forever).start()
+        first, second = (Remote(f"http://127.0.0.1:{server.server_port}") for _ in range(2))
+        names = [remote.register("one", ["a"]) for remote in (first, second, first)]
+        assert len({*names}) == 2
+        first.forget(first.register("two", ["a"]))
+        with pytest.raises(BenchFailed, match="422"):
+            first.register("refused", ["a"])
+        first.register("after", ["a"])
+        first.close()
+        assert kept.keys() == {"bench", names[1]}
+        second.close()
+        assert kept.keys() == {"bench"}
+        server.shutdown()
 
 
 def test_class_names_are_all_different_and_always_the_same() -> None:

@@ -1,5 +1,6 @@
 """Hub checkpoints through the libraries' own front doors: transformers' detection pipeline, open_clip's transform."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,11 @@ class PlainHub:
         """The pipeline prepares by itself; that counts as its model time."""
         return Image.fromarray(rgb)
 
-    def locate(self, prepared: Image.Image) -> Box | None:
-        found = self._detector(prepared, candidate_labels=[PROMPT], threshold=0.0)
-        if not found:
-            return None
-        box = found[0]["box"]
-        x0, y0 = max(0, box["xmin"]), max(0, box["ymin"])
-        return Box(
-            x0, y0, max(x0 + 1, min(prepared.width, box["xmax"])), max(y0 + 1, min(prepared.height, box["ymax"]))
-        )
+    def locate(self, prepared: Sequence[Image.Image]) -> list[Box | None]:
+        together = len(prepared) if len({picture.size for picture in prepared}) == 1 else 1  # it stacks what is alike
+        entries = [{"image": picture, "candidate_labels": [PROMPT]} for picture in prepared]
+        found = self._detector(entries, threshold=0.0, batch_size=together)
+        return [_best(rows, picture) for rows, picture in zip(found, prepared, strict=True)]
 
     def prepare_views(self, rgb: NDArray[np.uint8], box: Box | None) -> Any:
         whole = Image.fromarray(rgb)
@@ -49,7 +46,15 @@ class PlainHub:
         return torch.stack([self._transform(view) for view in views])
 
     @torch.no_grad()
-    def embed(self, prepared: Any) -> Floats:
-        rows = self._model.encode_image(prepared.to(self._device))
+    def embed(self, prepared: Sequence[Any]) -> Floats:
+        rows = self._model.encode_image(torch.cat(list(prepared)).to(self._device))
         unit: Floats = torch.nn.functional.normalize(rows, dim=-1).float().cpu().numpy()
         return unit
+
+
+def _best(found: Sequence[Mapping[str, Any]], picture: Image.Image) -> Box | None:
+    if not found:
+        return None
+    box = found[0]["box"]
+    x0, y0 = max(0, box["xmin"]), max(0, box["ymin"])
+    return Box(x0, y0, max(x0 + 1, min(picture.width, box["xmax"])), max(y0 + 1, min(picture.height, box["ymax"])))

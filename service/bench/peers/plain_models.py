@@ -1,5 +1,6 @@
 """The models behind the plain peer: one way for the embedded files, one for hub checkpoints."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,18 +16,20 @@ from service.settings import Settings
 
 
 class PlainModels(Protocol):
-    """As people write it: a picture to a box, a picture and a box to two embeddings."""
+    """As people write it: pictures to boxes, a picture and a box to two views, views to embeddings."""
 
     def prepare_picture(self, rgb: NDArray[np.uint8]) -> Any: ...
 
-    def locate(self, prepared: Any) -> Box | None:
-        """The best box in pixels of the prepared picture's original."""
+    def locate(self, prepared: Sequence[Any]) -> list[Box | None]:
+        """The best box of each in pixels of the prepared picture's original."""
         ...
 
-    def prepare_views(self, rgb: NDArray[np.uint8], box: Box | None) -> Any: ...
+    def prepare_views(self, rgb: NDArray[np.uint8], box: Box | None) -> Any:
+        """As long as there are views."""
+        ...
 
-    def embed(self, prepared: Any) -> Floats:
-        """Unit embeddings `[V, D]`."""
+    def embed(self, prepared: Sequence[Any]) -> Floats:
+        """Unit embeddings `[V, D]` of all views of all pictures."""
         ...
 
 

@@ -1,5 +1,6 @@
 """The embedded profile's files in onnxruntime as it comes: default sessions, Pillow, numpy."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,11 @@ class PlainOnnx:
         pixels = (np.asarray(small) / 255.0 - PICTURE_MEAN) / PICTURE_STD
         return pixels.transpose(2, 0, 1)[None].astype(np.float32), rgb.shape[1], rgb.shape[0]
 
-    def locate(self, prepared: tuple[Floats, int, int]) -> Box | None:
+    def locate(self, prepared: Sequence[tuple[Floats, int, int]]) -> list[Box | None]:
+        """One after the other: the file takes one picture a call."""
+        return [self._locate(one) for one in prepared]
+
+    def _locate(self, prepared: tuple[Floats, int, int]) -> Box | None:
         pixels, width, height = prepared
         name = self._localizer.get_inputs()[0].name
         mask = self._localizer.run(None, {name: pixels})[0][0, 0]
@@ -51,7 +56,7 @@ class PlainOnnx:
         prepared: Floats = pixels.transpose(0, 3, 1, 2).astype(np.float32)
         return prepared
 
-    def embed(self, prepared: Floats) -> Floats:
-        rows: Floats = self._encoder.run(["image_embeds"], {"pixel_values": prepared})[0]
+    def embed(self, prepared: Sequence[Floats]) -> Floats:
+        rows: Floats = self._encoder.run(["image_embeds"], {"pixel_values": np.concatenate(list(prepared))})[0]
         unit: Floats = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return unit
