@@ -1,0 +1,58 @@
+"""The only reader of the environment: frozen, bounded settings with prefix `L2R2_`. An unknown name stops the start."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as PydanticSettingsError
+
+from service.errors import SettingsError
+from service.settings.data import DataSettings
+from service.settings.models import ModelSettings
+from service.settings.pictures import PictureSettings
+from service.settings.serving import ServingSettings
+
+PREFIX = "L2R2_"
+
+
+class Settings(BaseSettings, DataSettings, PictureSettings, ModelSettings, ServingSettings):
+    """Every setting; the groups are listed from the last base to the first."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment; keyword arguments that are not None win over it.
+
+    Raises:
+        SettingsError: an unknown `L2R2_` name, or a value out of its bounds; every fault is named.
+    """
+    _refuse_unknown_names(os.environ)
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except PydanticSettingsError as error:  # a value that should have been JSON
+        raise SettingsError(f"{error}: {error.__cause__}") from None
+    except ValidationError as error:
+        faults = [f"{PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
+        raise SettingsError("; ".join(faults)) from None
+
+
+def environment_with(**overrides: Any) -> dict[str, str]:
+    """The environment of another process of this service: this one's, with other values for some settings."""
+    given = {PREFIX + name.upper(): str(value) for name, value in overrides.items() if value is not None}
+    kept = {name: value for name, value in os.environ.items() if name.upper() not in given}
+    return kept | given
+
+
+def _refuse_unknown_names(environment: Mapping[str, str]) -> None:
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    faults = []
+    for name in sorted(environment):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
+            faults.append(f"unknown setting {name}" + (f" (did you mean {near[0]}?)" if near else ""))
+    if faults:
+        raise SettingsError("; ".join(faults) + f". Known: {', '.join(known)}")
