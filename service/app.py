@@ -36,9 +36,9 @@ def load_parts(settings: Settings) -> Parts:
     Raises:
         ServiceError: a setting, weights, or the database do not allow to start.
     """
-    engine = load_engine(settings)
     database = Database(settings.database_url, settings.data_dir)
-    database.migrate()
+    database.migrate()  # first: what is wrong there is known before gigabytes are loaded
+    engine = load_engine(settings)
     encoder = _dataset_encoder(engine)
     store, builds = DatasetStore(database), BuildStore(database)
     registry = Registry(

@@ -17,6 +17,7 @@ _TITLES = {
     500: "A model failed on this input",
     503: "Not ready, building or overloaded; see Retry-After",
     504: "The request took too long",
+    507: "There is no room to keep it; nothing was changed",
 }
 _CODES = {
     400: "malformed_request",
@@ -28,6 +29,7 @@ _CODES = {
     500: "model_failed",
     503: "overloaded",
     504: "deadline_exceeded",
+    507: "storage_full",
 }
 
 

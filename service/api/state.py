@@ -59,6 +59,8 @@ class State:
             return "models are being loaded"
         if self.draining:
             return "the service is stopping"
+        if self.parts.database.damage is not None:
+            return "the database is damaged; the log tells what to do"
         dead = [name for name, worker in self.parts.health().items() if not worker.alive]
         return f"the {' and '.join(dead)} worker has died" if dead else None
 

@@ -68,7 +68,7 @@ class BuildStore:
     def forget_failure(self, key: BuildKey) -> None:
         """Let a failed build be tried again."""
         with self._database.writing() as connection:
-            connection.execute(builds.update().where(_is(builds, key)).values(failure=None))
+            forget_failure(connection, key)
 
     def claim(self, key: BuildKey, owner: str, lease_s: float) -> bool:
         """Take the build for `lease_s` seconds; false where another holds it, or it has failed or is gone."""
@@ -147,6 +147,10 @@ def ensure_build(connection: sa.Connection, key: BuildKey, class_count: int, bui
     if built is not None:
         _insert_chunk(connection, key, Chunk(0, built))
     return built is not None
+
+
+def forget_failure(connection: sa.Connection, key: BuildKey) -> None:
+    connection.execute(builds.update().where(_is(builds, key)).values(failure=None))
 
 
 def _insert_chunk(connection: sa.Connection, key: BuildKey, chunk: Chunk) -> None:

@@ -16,7 +16,7 @@ from service.datasets.ready import ReadyVersions
 from service.datasets.records import Dataset, DatasetInfo, RegistryLimits, VersionInfo
 from service.datasets.spec import DATASET_NAME, DatasetSpec, check_dataset_name
 from service.datasets.store import DatasetStore
-from service.errors import DatasetNotFound, FieldProblem, InvalidFields
+from service.errors import DatasetNotFound, FieldProblem, InvalidFields, NotReady, Overloaded
 from service.models.ports import PromptSet
 
 NO_PICTURES: Mapping[str, bytes] = MappingProxyType({})
@@ -65,6 +65,7 @@ class Registry:
             InvalidFields: more classes than allowed, an encoder that is not loaded, a prompt the localizer cannot take,
                 a picture that is neither given nor stored.
             DatasetConflict: the name has other content and `replace` is false.
+            StorageFull, DatabaseUnavailable, DatabaseCorrupt: nothing was changed.
         """
         check_dataset_name(name)
         self._admission.check(spec)
@@ -85,8 +86,10 @@ class Registry:
                     raise InvalidFields(FieldProblem("classes", detail)) from None
             info, is_new = self._store.save(name, version, spec, key, replace=replace, built=built, pictures=pictures)
         if info.building == version.version:
-            self._builds.forget_failure(key)
-            self._builder.enqueue(key)
+            if info.failure is not None:
+                self._builds.forget_failure(key)
+            with suppress(Overloaded, NotReady):  # it is kept, and resumed by whoever asks for it, or at the next start
+                self._builder.enqueue(key)
         return info, is_new
 
     def add_version(
