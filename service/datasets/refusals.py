@@ -42,7 +42,7 @@ def what_to_do(place: str, path: Path | None) -> str:
     if path is None:
         return f"{place} is damaged: restore it from a backup of PostgreSQL's or by `l2r2 datasets import`"
     return (
-        f"{path} is damaged. Stop the service; save what can still be read by `l2r2 datasets export --out saved.jsonl`; "
+        f"{path} is damaged. Stop the service; save what can be read by `l2r2 datasets export --out saved.jsonl`; "
         f"move {path} away, with the files {path}-wal and {path}-shm; then `l2r2 datasets import saved.jsonl`, or a "
         "backup made before, and start again"
     )
