@@ -60,10 +60,8 @@ def import_datasets(
 
     console = Console(stderr=True)
     refused = 0
-    with (
-        closing(_database(data_dir)) as database,
-        typer.open_file(str(file), encoding="utf-8", errors="replace") as lines,
-    ):
+    reading = nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8", errors="replace")
+    with closing(_database(data_dir)) as database, reading as lines:
         database.migrate()
         for found in restorable(lines):
             name = found.saved.dataset
