@@ -31,7 +31,7 @@ def export_datasets(
     """
     from service.datasets.backup import Backup
 
-    with closing(_database(data_dir)) as database:
+    with closing(_database(data_dir, salvage=True)) as database:
         backup = Backup(database)
         lines = (line.encode() + b"\n" for line in backup.lines())
         if out is None:
@@ -61,7 +61,7 @@ def import_datasets(
     console = Console(stderr=True)
     refused = 0
     reading = nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8", errors="replace")
-    with closing(_database(data_dir)) as database, reading as lines:
+    with closing(_database(data_dir, salvage=False)) as database, reading as lines:
         database.migrate()
         for found in restorable(lines):
             name = found.saved.dataset
@@ -74,14 +74,14 @@ def import_datasets(
         raise DatasetConflict(f"{refused} datasets have other content and were left alone; --replace restores them")
 
 
-def _database(data_dir: Path | None) -> "Database":
+def _database(data_dir: Path | None, *, salvage: bool) -> "Database":
     from service.datasets.database import Database
     from service.settings import load_settings
     from service.telemetry import configure_logging
 
     configure_logging("error", "text")
     settings = load_settings(data_dir=data_dir)
-    return Database(None if data_dir else settings.database_url, settings.data_dir)
+    return Database(None if data_dir else settings.database_url, settings.data_dir, salvage=salvage)
 
 
 def _write(out: Path, lines: Iterator[bytes]) -> None:

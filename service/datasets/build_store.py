@@ -59,6 +59,12 @@ class BuildStore:
         row = self.build(key)
         return row is not None and row.ready
 
+    def is_awaited(self, key: BuildKey) -> bool:
+        """Whether a dataset is to answer with these texts' prototypes as soon as they are built."""
+        waiting = sa.select(datasets.c.name).join(versions, versions.c.version == datasets.c.pending_version)
+        with self._database.reading() as connection:
+            return connection.scalar(waiting.where(versions.c.texts_key == key.texts_key).limit(1)) is not None
+
     def begin(self, key: BuildKey, class_count: int) -> None:
         """Record a build that is to be done (a change of encoder, a lost build); a complete one is put to use."""
         with self._database.writing() as connection:

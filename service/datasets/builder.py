@@ -117,8 +117,8 @@ class PrototypeBuilder:
         owner = uuid.uuid4().hex  # of this call: threads of one process exclude each other too
         while not self._stopping.is_set():
             row = self._builds.build(key)
-            if row is not None and row.ready:
-                self._builds.begin(key, row.class_count)  # whoever still waits for it
+            if row is not None and row.ready and self._builds.is_awaited(key):
+                self._builds.begin(key, row.class_count)
             if row is not None and (row.ready or row.failure):
                 return
             if row is None or row.lease_until < self._builds.clock():

@@ -39,10 +39,15 @@ class Database:
     """
 
     def __init__(
-        self, url: str | None, data_dir: Path = Path("data"), *, busy_timeout_s: float = BUSY_TIMEOUT_S
+        self,
+        url: str | None,
+        data_dir: Path = Path("data"),
+        *,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        salvage: bool = False,
     ) -> None:
         """`url` as SQLAlchemy takes it; None is a SQLite file in `data_dir`. `busy_timeout_s`: how long a writer waits
-        for the others."""
+        for the others. `salvage`: read of a damaged SQLite file what can be read, and write nothing."""
         self._busy_timeout_s = busy_timeout_s
         self._writer = threading.Lock()  # who waits for it holds no connection, which readers need
         self.damage: str | None = None
@@ -61,7 +66,7 @@ class Database:
         if self._sqlite:
             if self._url.database in (None, "", ":memory:"):
                 raise _unusable("SQLite needs a file, or everything would be lost at the end")
-            sqlite.listen_to(self._engine, busy_timeout_s)
+            sqlite.listen_to(self._engine, busy_timeout_s, salvage=salvage)
 
     @property
     def path(self) -> Path | None:

@@ -17,17 +17,24 @@ from service.errors import DatabaseCorrupt, DatabaseUnavailable, SettingsError, 
 WAITS_MS = "l2r2_waits_ms"  # option of a connection that writes: how long its transaction may wait for the lock
 CHECK_S = 20.0  # of the file, at a start; what is larger than can be read in that time is checked in part
 START_WAITS_S = 120.0  # for another process that starts
+_EFFECTIVE = os.access in os.supports_effective_ids
 log = logging.getLogger(__name__)
 
 
-def listen_to(engine: sa.Engine, busy_timeout_s: float) -> None:
-    """Set up every connection of the engine."""
+def listen_to(engine: sa.Engine, busy_timeout_s: float, *, salvage: bool) -> None:
+    """Set up every connection of the engine. `salvage`: read what can be read of a damaged file, and write nothing."""
+    pragmas = [f"busy_timeout={busy_timeout_s * 1000:.0f}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"]
+    if salvage:
+        pragmas = [
+            "writable_schema=ON",
+            *pragmas,
+            "query_only=ON",
+        ]  # the former also lets a file be shorter than it says
 
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # BEGIN is sent by _begin, not by the driver
         cursor = connection.cursor()
-        wait = f"busy_timeout={busy_timeout_s * 1000:.0f}"
-        for pragma in (wait, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -56,7 +63,7 @@ def starting(path: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for place in (folder, path):
-            if place.exists() and not os.access(place, os.W_OK):
+            if place.exists() and not os.access(place, os.W_OK, effective_ids=_EFFECTIVE):
                 raise SettingsError(f"L2R2_DATA_DIR: {place} cannot be written; the database must be")
         with FileLock(f"{path}.lock", timeout=START_WAITS_S):
             yield

@@ -171,7 +171,9 @@ def test_a_build_that_found_no_room_goes_on_when_there_is_some(start: Start, enc
     database.close()
     until(lambda: registry.info("long").status == "ready")
     assert registry.lookup("long").labels == LONG.labels
-    assert len(encoder.texts) == len(LONG.labels) + 3 + len(SMALL.labels)  # the piece that found no room was embedded twice
+    assert len(encoder.texts) == len(LONG.labels) + 3 + len(
+        SMALL.labels
+    )  # the piece that found no room was embedded twice
 
 
 def until(condition: Callable[[], bool]) -> None:
