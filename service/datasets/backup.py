@@ -9,7 +9,7 @@ from contextlib import suppress
 import sqlalchemy as sa
 
 from service.datasets.build_store import drop_unused
-from service.datasets.contents import ContentStore, VersionGone, ensure_version
+from service.datasets.contents import MOST_TRIES, ContentStore, VersionGone, ensure_version
 from service.datasets.database import Database
 from service.datasets.fingerprints import to_json
 from service.datasets.kept import drop_oldest
@@ -69,10 +69,11 @@ class Backup:
     def _dataset(self, name: str) -> Iterator[str]:
         """Its lines; none where it was deleted. Raises DatabaseCorrupt."""
         sent: set[str] = set()
-        while True:
+        for _ in range(MOST_TRIES):
             with suppress(VersionGone):  # it was replaced meanwhile: read again
                 yield from self._once(name, sent)
                 return
+        raise DatabaseCorrupt(name)
 
     def _once(self, name: str, sent: set[str]) -> Iterator[str]:
         with self._database.reading() as connection:

@@ -1,8 +1,10 @@
 """What versions hold: the spec and the example pictures. Kept by content, and dropped with the last who has them."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -11,6 +13,9 @@ from service.datasets.fingerprints import from_json, to_json, version_of
 from service.datasets.schema import exemplars, version_exemplars, versions
 from service.datasets.spec import DatasetSpec
 from service.errors import DatabaseCorrupt, FieldProblem, InvalidFields, ServiceError
+
+MOST_TRIES = 100  # each lost against another replacement that came between two reads
+Found = TypeVar("Found")
 
 
 class VersionGone(Exception):
@@ -27,6 +32,13 @@ class VersionRow:
 class ContentStore:
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def settled(self, read: Callable[[], Found]) -> Found:
+        """Reads anew where a version was replaced meanwhile. Raises DatabaseCorrupt, where it is never there."""
+        for _ in range(MOST_TRIES):
+            with suppress(VersionGone):
+                return read()
+        raise self._damaged("a dataset")
 
     def texts_key(self, version: str) -> tuple[str, bool]:
         """The key, and whether the list has example pictures. Raises VersionGone."""

@@ -121,9 +121,10 @@ class Registry:
             DatasetNotFound, DatasetVersionNotFound, DatasetBuilding, DatasetBuildFailed, EncoderUnavailable.
         """
         _check_known_form(name)
-        while True:
-            with suppress(VersionGone):
-                return self._store.kept.activate(name, self._ready.get(self._store.kept.resolve(name, version)).version)
+        kept = self._store.kept
+        return self._store.contents.settled(
+            lambda: kept.activate(name, self._ready.get(kept.resolve(name, version)).version)
+        )
 
     def delete(self, name: str) -> None:
         """Raises DatasetNotFound."""
@@ -145,10 +146,12 @@ class Registry:
 
     def content(self, name: str) -> tuple[DatasetInfo, DatasetSpec]:
         """A dataset with its newest content. Raises DatasetNotFound."""
-        while True:
+
+        def read() -> tuple[DatasetInfo, DatasetSpec]:
             info = self.info(name)
-            with suppress(VersionGone):
-                return info, self._store.contents.spec(info.newest)
+            return info, self._store.contents.spec(info.newest)
+
+        return self._store.contents.settled(read)
 
     def lookup(self, name: str, version: str | None = None) -> Dataset:
         """The version that answers now, whichever replica registered it, or the kept one asked for.
@@ -157,10 +160,12 @@ class Registry:
             DatasetNotFound, DatasetVersionNotFound, DatasetBuilding, DatasetBuildFailed, EncoderUnavailable.
         """
         _check_known_form(name)
-        while True:
-            with suppress(VersionGone):
-                wanted = self._answering(name) if version is None else self._store.kept.resolve(name, version)
-                return self._ready.get(wanted)
+
+        def read() -> Dataset:
+            wanted = self._answering(name) if version is None else self._store.kept.resolve(name, version)
+            return self._ready.get(wanted)
+
+        return self._store.contents.settled(read)
 
     def _answering(self, name: str) -> str:
         row = self._store.find(name)
