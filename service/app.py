@@ -66,7 +66,7 @@ def assemble(settings: Settings, engine: Engine) -> Parts:
 def _dataset_encoder(engine: Engine) -> DatasetEncoder:
     from service.models.comparing import ResidentPrototypes  # torch, which takes its time to import
 
-    recognizer, device = engine.recognizer, engine.hardware.device
+    recognizer, hardware = engine.recognizer, engine.hardware
     return DatasetEncoder(
         recognizer.encoder.name,
         recognizer.encoder.revision,
@@ -74,7 +74,7 @@ def _dataset_encoder(engine: Engine) -> DatasetEncoder:
         recognizer.embed_exemplar,
         picture_revision=f"{recognizer.localizer.name} {recognizer.localizer.revision}",
         shared_space=engine.encoder_row.family == "embedded_clip",  # its projector lays texts near pictures
-        resident=lambda prototypes: ResidentPrototypes(prototypes, device),
+        resident=lambda prototypes: ResidentPrototypes(prototypes, hardware),
     )
 
 
