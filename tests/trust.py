@@ -1,7 +1,7 @@
 """The long versions of what shows that the service can be trusted, and a table of what they found.
 
-    python tests/trust.py                  everything, about an hour
-    python tests/trust.py -k "not hour"    with any of pytest's own options
+python tests/trust.py                  everything, about an hour
+python tests/trust.py -k "not hour"    with any of pytest's own options
 """
 
 import subprocess

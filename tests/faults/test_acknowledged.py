@@ -52,8 +52,9 @@ class Stream:
         if kind == "delete":
             return "DELETE", f"/datasets/{name}", None, self.known | {name: None}
         if kind == "calibrate":
-            items = [{"label": label, "embeddings": {"full": self._vector}} for label in ("cat", "dog") * 8]
-            body = {"items": items, "branches": ["full"], "activate": True, "learn": False}
+            seen = {"embeddings": {"full": self._vector, "fg": self._vector}, "box_score": 0.9}
+            items = [{"label": label, **seen} for label in ("cat", "dog") * 8]
+            body = {"items": items, "branches": ["full", "fg"], "activate": True, "learn": False}
             body["seed"] = self._random.randrange(10**6)
             return "POST", f"/datasets/{name}/calibration", body, None
         classes = ["cat", "dog", *self._random.sample(WORDS[2:], 3)]
