@@ -53,7 +53,7 @@ class Stream:
             return "DELETE", f"/datasets/{name}", None, self.known | {name: None}
         if kind == "calibrate":
             seen = {"embeddings": {"full": self._vector, "fg": self._vector}, "box_score": 0.9}
-            items = [{"label": label, **seen} for label in ("cat", "dog") * 8]
+            items = [{"label": label, **seen} for label in ("cat", "dog") * 12]
             body = {"items": items, "branches": ["full", "fg"], "activate": True, "learn": False}
             body["seed"] = self._random.randrange(10**6)
             return "POST", f"/datasets/{name}/calibration", body, None
