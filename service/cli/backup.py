@@ -3,9 +3,9 @@
 import errno
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -45,7 +45,7 @@ def export_datasets(
 
 
 def import_datasets(
-    file: Annotated[
+    file: Annotated[Path, typer.Argument(allow_dash=True, help="What `export` wrote, or - for standard input.")],
         Path, typer.Argument(exists=True, allow_dash=True, help="What `export` wrote; - is standard input.")
     ],
     replace: Annotated[bool, typer.Option(help="Replace other content under the same name.")] = False,
@@ -60,8 +60,7 @@ def import_datasets(
 
     console = Console(stderr=True)
     refused = 0
-    reading = nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8", errors="replace")
-    with closing(_database(data_dir, salvage=False)) as database, reading as lines:
+    with closing(_database(data_dir, salvage=False)) as database, _reading(file) as lines:
         database.migrate()
         for found in restorable(lines):
             name = found.saved.dataset
@@ -82,6 +81,13 @@ def _database(data_dir: Path | None, *, salvage: bool) -> "Database":
     configure_logging("error", "text")
     settings = load_settings(data_dir=data_dir)
     return Database(None if data_dir else settings.database_url, settings.data_dir, salvage=salvage)
+
+
+def _reading(file: Path) -> AbstractContextManager[IO[str]]:
+    try:
+        return nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise BadRequest(f"{file} cannot be read: {error.strerror}") from None
 
 
 def _write(out: Path, lines: Iterator[bytes]) -> None:

@@ -21,12 +21,9 @@ from service.errors import DatabaseCorrupt, DatabaseUnavailable, SettingsError
 BUSY_TIMEOUT_S = 30.0
 # A server that vanished, or a network that swallows packets, is noticed within half a minute.
 POSTGRES = {
-    "connect_timeout": 10,  # seconds
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
+    "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,  # seconds
     "tcp_user_timeout": 25_000,  # ms
-}
+}  # fmt: skip
 log = logging.getLogger(__name__)
 _WRITE_LOCK, _MIGRATION_LOCK = 0x4C325232, 0x4C325233  # PostgreSQL advisory locks, arbitrary numbers of our own
 
@@ -114,6 +111,8 @@ class Database:
         except DatabaseCorrupt as error:
             found = f" ({error.detail})" if error.retry_after_s is None else ""
             raise DatabaseCorrupt(what_to_do(str(self), self.path) + found) from None
+        except sa.exc.ProgrammingError:
+            raise _unusable("it has options that the driver does not know") from None
         except CommandError as error:
             raise SettingsError(f"{self} was written by another release of the service: {error}") from None
 
