@@ -46,8 +46,6 @@ def export_datasets(
 
 def import_datasets(
     file: Annotated[Path, typer.Argument(allow_dash=True, help="What `export` wrote, or - for standard input.")],
-        Path, typer.Argument(exists=True, allow_dash=True, help="What `export` wrote; - is standard input.")
-    ],
     replace: Annotated[bool, typer.Option(help="Replace other content under the same name.")] = False,
     data_dir: DataDir = None,
 ) -> None:
