@@ -167,7 +167,7 @@ class Database:
             refusal = meaning_of(error)
             if refusal is None:
                 raise
-            log.warning("the database refused", extra={"code": refusal.code}, exc_info=error)
+            log.warning("the database refused", extra={"code": refusal.code, "reason": str(error)})
             if isinstance(refusal, DatabaseCorrupt):
                 self.found_damage()
             raise refusal from None
