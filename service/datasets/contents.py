@@ -14,7 +14,7 @@ from service.datasets.schema import exemplars, version_exemplars, versions
 from service.datasets.spec import DatasetSpec
 from service.errors import DatabaseCorrupt, FieldProblem, InvalidFields, ServiceError
 
-MOST_TRIES = 100  # each lost against another replacement that came between two reads
+MOST_TRIES = 30  # each lost against another replacement that came between two reads
 Found = TypeVar("Found")
 
 
