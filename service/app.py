@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -26,6 +27,9 @@ from service.engine import Engine, load_engine, warm_up
 from service.errors import ServiceError
 from service.models.hardware import use_torch_threads
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.fetching.fetch import Fetcher
 
 log = logging.getLogger(__name__)
 
@@ -80,9 +84,25 @@ def _traffic(engine: Engine) -> Traffic:
     return Traffic(lambda: engine.recognizer.occupancy.is_busy, use_threads)
 
 
+def _fetcher(settings: Settings) -> "Fetcher | None":
+    if not settings.fetch_urls:
+        return None
+    from service.fetching.fetch import Fetcher, FetchLimits  # an HTTP client, which nothing else here needs
+
+    hosts = [host.strip().lower() for host in (settings.fetch_hosts or "").split(",")]
+    limits = FetchLimits(
+        settings.fetch_timeout_s,
+        settings.max_image_bytes,
+        settings.fetch_redirects,
+        settings.fetch_concurrent,
+        tuple(filter(None, hosts)),
+    )
+    return Fetcher(limits)
+
+
 def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None) -> FastAPI:
     """The application; it listens at once and is ready when loading is done. `on_failure` is called if that fails."""
-    state = State(settings)
+    state = State(settings, _fetcher(settings))
 
     def loading_ended(task: asyncio.Future[Parts]) -> None:
         error = task.exception()
@@ -100,6 +120,8 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
         asyncio.get_running_loop().run_in_executor(loader, load_parts, settings).add_done_callback(loading_ended)
         yield
         state.draining = True
+        if state.fetcher is not None:
+            state.fetcher.close()
         if state.parts is not None:
             await asyncio.to_thread(state.parts.close)
 

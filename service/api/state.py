@@ -3,6 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
@@ -13,6 +14,9 @@ from service.engine import Engine
 from service.errors import NotReady
 from service.recognizer import Recognizer
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.fetching.fetch import Fetcher
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,11 @@ class Parts:
 
 @dataclass
 class State:
-    """The one changing thing of the app: `parts` appears when loading is done; `draining` when the end has come."""
+    """The one changing thing of the app: `parts` appears when loading is done; `draining` when the end has come.
+    Without a `fetcher` no picture is fetched."""
 
     settings: Settings
+    fetcher: "Fetcher | None" = None
     parts: Parts | None = None
     failure: str | None = None
     draining: bool = False

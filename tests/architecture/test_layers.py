@@ -12,7 +12,7 @@ ROOT = Path(service.__file__).parent
 LAYERS = (
     ("service.errors", "service.telemetry", "service.recognition"),
     ("service.calibration",),
-    ("service.settings", "service.images", "service.batching", "service.models"),
+    ("service.settings", "service.images", "service.batching", "service.models", "service.fetching"),
     ("service.datasets",),
     ("service.stages",),
     ("service.recognizer",),
@@ -31,6 +31,7 @@ ONLY_IN = {
     "torch": ("service.models", "service.bench.peers", "service.bench.random_weights"),
     "transformers": ("service.models", "service.bench"),
     "open_clip": ("service.models", "service.bench.peers", "service.bench.random_weights"),
+    "httpcore": ("service.fetching",),
     "openvino": ("service.models.processors",),
     "onnxruntime": ("service.bench.peers",),
     "typer": ("service.cli",),
