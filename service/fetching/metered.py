@@ -31,7 +31,11 @@ class Metered(httpcore.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
-        return Metered(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        try:
+            return Metered(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        except BaseException:  # httpcore leaves the connection open where the wait is cancelled
+            await self.aclose()
+            raise
 
     def get_extra_info(self, info: str) -> object:
         return self._stream.get_extra_info(info)
