@@ -3,6 +3,8 @@
 ServiceError
 ├── BadRequest                 400  malformed_request
 ├── InvalidFields              422  invalid_fields
+│   ├── UrlRefused             422  url_refused
+│   └── UrlFailed              422  url_failed
 ├── BodyTooLarge               413  body_too_large
 ├── UnsupportedMediaType       415  unsupported_media_type
 ├── ImageError
@@ -10,9 +12,6 @@ ServiceError
 │   ├── ImageTruncated         422  image_truncated
 │   ├── ImageTooLarge          413  image_too_large
 │   └── ImageUnsupported       415  image_unsupported
-├── UrlError
-│   ├── UrlRefused             422  url_refused
-│   └── UrlFailed              422  url_failed
 ├── NotFound                   404  not_found
 ├── MethodNotAllowed           405  method_not_allowed
 ├── DatasetNotFound            404  dataset_not_found
@@ -81,6 +80,14 @@ class InvalidFields(ServiceError):
         return self._problems
 
 
+class UrlRefused(InvalidFields):
+    code, title = "url_refused", "Nothing is fetched from this address"
+
+
+class UrlFailed(InvalidFields):
+    code, title = "url_failed", "The picture could not be fetched"
+
+
 class BodyTooLarge(ServiceError):
     status, code, title = 413, "body_too_large", "The request body is too large"
 
@@ -109,28 +116,6 @@ class ImageTooLarge(ImageError):
 
 class ImageUnsupported(ImageError):
     status, code, title = 415, "image_unsupported", "The image format is not supported"
-
-
-class UrlError(ServiceError):
-    """The address of a picture led to none; `field` held it. Says nothing of what was found there."""
-
-    status, code, title = 422, "url_failed", "The picture could not be fetched"
-
-    def __init__(self, reason: str, field: str = "image_url") -> None:
-        super().__init__(f"{field}: {reason}")
-        self.reason, self.field = reason, field
-
-    @property
-    def problems(self) -> Sequence[FieldProblem]:
-        return (FieldProblem(self.field, self.reason),)
-
-
-class UrlRefused(UrlError):
-    code, title = "url_refused", "Nothing is fetched from this address"
-
-
-class UrlFailed(UrlError):
-    pass
 
 
 class NotFound(ServiceError):

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.errors import UrlError, UrlRefused
+from service.errors import FieldProblem, UrlFailed, UrlRefused
 
 if TYPE_CHECKING:
     from service.fetching.fetch import Fetcher
@@ -41,7 +41,7 @@ class Source:
         """The picture's bytes; those that are fetched keep their place among the fetched till the end.
 
         Raises:
-            UrlError: naming the field.
+            UrlRefused, UrlFailed: naming the field.
             ImageTooLarge, Overloaded.
         """
         if isinstance(picture, bytes):
@@ -50,11 +50,11 @@ class Source:
         try:
             async with self._turns, self._fetcher_for(picture).fetched(picture.url) as data:
                 yield data
-        except UrlError as error:
-            raise type(error)(error.reason, picture.field) from None
+        except (UrlRefused, UrlFailed) as error:
+            raise type(error)(FieldProblem(picture.field, error.problems[0].detail)) from None
 
     def _fetcher_for(self, picture: PictureUrl) -> "Fetcher":
         if self._fetcher is None:
             reason = "pictures are not fetched here; the setting L2R2_FETCH_URLS=true switches it on"
-            raise UrlRefused(reason, picture.field)
+            raise UrlRefused(FieldProblem(picture.field, reason))
         return self._fetcher

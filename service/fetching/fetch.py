@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import httpcore
 
 import service
-from service.errors import ImageTooLarge, Overloaded, UrlFailed
+from service.errors import ImageTooLarge, Overloaded
 from service.fetching.metered import Metered
 from service.fetching.network import Connect, PublicNetwork, Resolve, Resolver, connect_to
+from service.fetching.refusals import failed
 from service.fetching.urls import PORT, Url, parse_url, redirected
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -83,7 +84,7 @@ class Fetcher:
             async with asyncio.timeout(self.limits.timeout_s):
                 return await self._followed(parse_url(url, self.limits.hosts))
         except TimeoutError:
-            raise UrlFailed(f"no picture came within {self.limits.timeout_s:g} s") from None
+            raise failed(f"no picture came within {self.limits.timeout_s:g} s") from None
 
     async def _followed(self, url: Url) -> bytes:
         for _ in range(self.limits.redirects + 1):
@@ -91,7 +92,7 @@ class Fetcher:
             if isinstance(found, bytes):
                 return found
             url = found
-        raise UrlFailed(f"redirects more often than the {self.limits.redirects} times that are followed")
+        raise failed(f"redirects more often than the {self.limits.redirects} times that are followed")
 
     async def _get(self, url: Url) -> bytes | Url:
         """The picture, or where its server sends us."""
@@ -109,16 +110,16 @@ class Fetcher:
             async with connection, connection.stream("GET", asked, headers=headers) as response:
                 return await self._read(url, response)
         except FAULTS as error:
-            raise UrlFailed(_reason(error)) from None
+            raise failed(_reason(error)) from None
 
     async def _read(self, url: Url, response: httpcore.Response) -> bytes | Url:
         headers = {name.lower(): value for name, value in response.headers}
         if response.status in REDIRECTS and b"location" in headers:
             return redirected(url, headers[b"location"], self.limits.hosts)
         if response.status != 200:
-            raise UrlFailed(f"its server answered with status {response.status}, not 200")
+            raise failed(f"its server answered with status {response.status}, not 200")
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            raise UrlFailed("its server compressed it (Content-Encoding), unasked")
+            raise failed("its server compressed it (Content-Encoding), unasked")
         self._check_size(int(headers.get(b"content-length", b"0")))
         stream: Metered = response.extensions["network_stream"]
         stream.allowed_bytes += 2 * self.limits.max_bytes  # with what is wrapped around each piece
@@ -131,7 +132,7 @@ class Fetcher:
             pieces += 1
             self._check_size(len(body))
             if pieces > FREE_PIECES + len(body) // LEAST_PIECE_BYTES:
-                raise UrlFailed("its server sends it in too small pieces")
+                raise failed("its server sends it in too small pieces")
         return bytes(body)
 
     def _check_size(self, size_bytes: int) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import httpcore
 
-from service.errors import UrlRefused
 from service.fetching.addresses import is_public
 from service.fetching.metered import Metered
+from service.fetching.refusals import refused
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 Connect = Callable[[str, int], Awaitable[httpcore.AsyncNetworkStream]]
@@ -48,7 +48,7 @@ class PublicNetwork(httpcore.AsyncNetworkBackend):
         addresses = list(dict.fromkeys(map(ip_address, found)))
         if not addresses or not all(map(is_public, addresses)):
             log.warning("not fetched from", extra={"host": host, "addresses": [*map(str, addresses)]})
-            raise UrlRefused(NOT_PUBLIC)
+            raise refused(NOT_PUBLIC)
         return [str(address) for address in addresses]
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import idna
 
 from service.errors import UrlRefused
+from service.fetching.refusals import refused
 
 PORT = 443
 MOST_CHARACTERS = 4096
@@ -44,12 +45,12 @@ def parse_url(text: str, hosts: Sequence[str] = ()) -> Url:
     try:
         parts = urlsplit(text)
     except ValueError:
-        raise UrlRefused("is not an address") from None
+        raise refused("is not an address") from None
     if parts.scheme != "https":
-        raise UrlRefused("must begin with https://")
+        raise refused("must begin with https://")
     host = _host(parts.netloc)
     if hosts and not any(host == listed or (listed[:2] == "*." and host.endswith(listed[1:])) for listed in hosts):
-        raise UrlRefused("its host is none of those that pictures are fetched from here")
+        raise refused("its host is none of those that pictures are fetched from here")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Url(host, _NOT_ASCII.sub(lambda found: quote(found[0]), target))
 
@@ -61,26 +62,26 @@ def redirected(url: Url, location: bytes, hosts: Sequence[str] = ()) -> Url:
         _check_characters(text)
         return parse_url(urljoin(str(url), text), hosts)
     except ValueError:
-        raise UrlRefused("redirects to what is not an address") from None
+        raise refused("redirects to what is not an address") from None
     except UrlRefused as error:
-        raise UrlRefused(f"redirects to an address that is refused: {error.reason}") from None
+        raise refused(f"redirects to an address that is refused: {error.problems[0].detail}") from None
 
 
 def _check_characters(text: str) -> None:
     if len(text) > MOST_CHARACTERS:
-        raise UrlRefused(f"has {len(text)} characters; at most {MOST_CHARACTERS}")
+        raise refused(f"has {len(text)} characters; at most {MOST_CHARACTERS}")
     if not text.isprintable() or " " in text or "\\" in text:
-        raise UrlRefused("must not hold spaces, control characters or backslashes")
+        raise refused("must not hold spaces, control characters or backslashes")
 
 
 def _host(authority: str) -> str:
     if "@" in authority:
-        raise UrlRefused("must not name a user")
+        raise refused("must not name a user")
     found = _AUTHORITY.fullmatch(authority)
     if found is None:
-        raise UrlRefused("its host is not written as usual")
+        raise refused("its host is not written as usual")
     if found["port"] not in (None, f":{PORT}"):
-        raise UrlRefused(f"must use port {PORT}")
+        raise refused(f"must use port {PORT}")
     return _ipv6(found["v6"]) if found["v6"] is not None else _name(found["name"])
 
 
@@ -90,7 +91,7 @@ def _ipv6(text: str) -> str:
     except AddressValueError:
         usual = ""
     if "%" in text or usual != text.lower():
-        raise UrlRefused("its IPv6 address is not written as usual")
+        raise refused("its IPv6 address is not written as usual")
     return usual
 
 
@@ -99,13 +100,13 @@ def _name(text: str) -> str:
     try:
         labels = [idna.alabel(label).decode() if not label.isascii() else label for label in text.lower().split(".")]
     except idna.IDNAError:
-        raise UrlRefused("its host is no DNS name") from None
+        raise refused("its host is no DNS name") from None
     name = ".".join(labels)
     if _NUMBER.fullmatch(labels[-1]):
         try:
             return str(IPv4Address(name))  # knows the usual form alone
         except AddressValueError:
-            raise UrlRefused("its host is a number that is no IPv4 address as usually written") from None
+            raise refused("its host is a number that is no IPv4 address as usually written") from None
     if len(name) > 253 or len(labels) < 2 or not all(map(_LABEL.fullmatch, labels)):
-        raise UrlRefused("its host is no full DNS name")
+        raise refused("its host is no full DNS name")
     return name

@@ -118,7 +118,7 @@ async def test_an_address_that_is_not_public_is_not_connected_to(
     network = Network({"good.example": [[address]]}, {}, everywhere=inside.port)
     for url in (literal(address), "https://good.example/"):
         error = await refusal(Fetcher(FetchLimits(), network.resolve, network.connect, trust), url)
-        assert error.reason == NOT_PUBLIC
+        assert error.problems[0].detail == NOT_PUBLIC
         assert address not in str(error.problems) + error.detail
     assert (network.connected, inside.connections) == ([], 0)
     assert network.asked == ["good.example"]  # an address is nobody's name
@@ -131,7 +131,7 @@ async def test_a_name_with_one_bad_address_among_good_ones_is_not_connected_to(
     for answer in ([PUBLIC, address], [address, PUBLIC], [PUBLIC, "2600::1", address]):
         network = Network({"mixed.example": [answer]}, {}, everywhere=inside.port)
         error = await refusal(Fetcher(FetchLimits(), network.resolve, network.connect, trust), "https://mixed.example/")
-        assert (error.reason, network.connected, inside.connections) == (NOT_PUBLIC, [], 0)
+        assert (error.problems[0].detail, network.connected, inside.connections) == (NOT_PUBLIC, [], 0)
 
 
 @pytest.mark.parametrize("url", [url for url in NOTATIONS if url not in HARMLESS])
@@ -174,7 +174,7 @@ async def test_a_name_is_resolved_once_and_what_was_judged_is_connected_to(
             assert data == b"picture"
         assert (network.asked, network.connected) == (["rebinding.example"], [(PUBLIC, 443)])
         error = await refusal(fetcher, "https://rebinding.example/")
-        assert (error.reason, len(network.connected), inside.connections) == (NOT_PUBLIC, 1, 0)
+        assert (error.problems[0].detail, len(network.connected), inside.connections) == (NOT_PUBLIC, 1, 0)
 
 
 async def test_a_redirect_to_the_same_name_is_judged_anew(
@@ -232,7 +232,7 @@ async def test_a_redirect_away_from_the_listed_hosts_is_refused(authority: trust
         network = Network({"good.example": [[PUBLIC]], "other.example": [[PUBLIC]]}, {PUBLIC: good.port})
         fetcher = Fetcher(FetchLimits(hosts=("good.example",)), network.resolve, network.connect, trust)
         error = await refusal(fetcher, "https://good.example/")
-        assert "redirects" in error.reason
+        assert "redirects" in error.problems[0].detail
         assert (network.asked, good.connections) == (["good.example"], 1)
 
 
