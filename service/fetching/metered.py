@@ -4,7 +4,7 @@ import ssl
 
 import httpcore
 
-HEAD_BYTES = 256 * 2**10  # of all answers before the last, interim ones have no other bound
+HEAD_BYTES = 128 * 2**10  # of all answers before the last, interim ones have no other bound
 
 
 class Metered(httpcore.AsyncNetworkStream):

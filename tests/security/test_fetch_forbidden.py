@@ -143,6 +143,23 @@ async def test_what_could_be_read_in_two_ways_is_refused_unresolved(
     assert (network.connected, inside.connections, network.asked) == ([], 0, [])
 
 
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://user:password@good.example/", "must not name a user"),
+        ("http://good.example/", "must begin with https://"),
+        ("https://good.example:8443/", "must use port 443"),
+        ("https://2130706433/", "a number that is no IPv4 address"),
+        ("https://localhost/", "no full DNS name"),
+        ("https://good.example/a b", "must not hold spaces"),
+        ("https://good.example/" + "a" * 5000, "has 5021 characters; at most 4096"),
+    ],
+)
+def test_a_refusal_names_the_rule(url: str, words: str) -> None:
+    with pytest.raises(UrlRefused, match=words):
+        parse_url(url)
+
+
 @pytest.mark.parametrize("url", sorted(HARMLESS))
 def test_what_stands_behind_the_host_is_not_the_host(url: str) -> None:
     assert parse_url(url).host == "good.example"

@@ -208,6 +208,12 @@ async def test_an_endless_body_is_cut_at_the_cap(
         await asyncio.wait_for(server.left.wait(), WAIT_S)
 
 
+async def test_a_body_that_is_announced_too_long_is_not_waited_for(serve: Serve, trust: ssl.SSLContext) -> None:
+    async with serve(hangs_after(response(b"", length=CAP + 1))) as server:
+        with pytest.raises(ImageTooLarge):
+            await fetch(network_to(server), trust)
+
+
 @pytest.mark.parametrize(
     ("head", "piece", "words"),
     [
