@@ -166,7 +166,7 @@ def test_what_stands_behind_the_host_is_not_the_host(url: str) -> None:
     assert parse_url(url).host == "good.example"
 
 
-@pytest.mark.parametrize(("location", "status"), zip(REDIRECTS, cycle([301, 302, 303, 307, 308]), strict=False))
+@pytest.mark.parametrize(("location", "status"), [*zip(REDIRECTS, cycle([301, 302, 303, 307, 308]), strict=False)])
 async def test_a_redirect_to_a_forbidden_place_is_not_followed(
     inside: Server, authority: trustme.CA, trust: ssl.SSLContext, location: str, status: int
 ) -> None:
