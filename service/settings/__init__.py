@@ -12,6 +12,7 @@ from pydantic_settings import SettingsError as PydanticSettingsError
 from service.errors import SettingsError
 from service.settings.data import DataSettings
 from service.settings.fetching import FetchSettings
+from service.settings.life import LifeSettings
 from service.settings.models import ModelSettings
 from service.settings.pictures import PictureSettings
 from service.settings.serving import ServingSettings
@@ -19,7 +20,9 @@ from service.settings.serving import ServingSettings
 PREFIX = "L2R2_"
 
 
-class Settings(BaseSettings, DataSettings, FetchSettings, PictureSettings, ModelSettings, ServingSettings):
+class Settings(
+    BaseSettings, DataSettings, FetchSettings, PictureSettings, ModelSettings, LifeSettings, ServingSettings
+):
     """Every setting; the groups are listed from the last base to the first."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
