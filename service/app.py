@@ -6,13 +6,19 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Lifespan
 
 import service
-from service.api import calibration, classify, datasets, health, problems, versions
+from service.access.keyring import Keyring
+from service.access.limits import Limits
+from service.api import calibration, classify, datasets, health, pages, problems, versions
+from service.api.guard import Guard
+from service.api.headers import SecurityHeaders, with_cors
 from service.api.middleware import BodyLimit, RequestContext
+from service.api.openapi import with_keys
 from service.api.state import Parts, State
 from service.datasets.build_store import BuildStore
 from service.datasets.builder import PrototypeBuilder
@@ -81,8 +87,13 @@ def _traffic(engine: Engine) -> Traffic:
 
 
 def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None) -> FastAPI:
-    """The application; it listens at once and is ready when loading is done. `on_failure` is called if that fails."""
+    """The application; it listens at once and is ready when loading is done. `on_failure` is called if that fails.
+
+    Raises:
+        SettingsError: the key file cannot be read.
+    """
     state = State(settings)
+    keyring = Keyring(settings.keys_file) if settings.keys_file is not None else None
 
     def loading_ended(task: asyncio.Future[Parts]) -> None:
         error = task.exception()
@@ -103,7 +114,21 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
         if state.parts is not None:
             await asyncio.to_thread(state.parts.close)
 
-    app = _Application(
+    app = _described(settings, lifespan)
+    app.state.service = state
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    if keyring is not None:  # around the others: who has no key is told nothing else, and no body of his is read
+        app.add_middleware(Guard, keyring=keyring, limits=Limits(), public_paths=settings.public_paths)
+    problems.install(app)
+    if settings.docs == "on":
+        pages.install(app)
+    for router in (classify.router, datasets.router, versions.router, calibration.router, health.router):
+        app.include_router(router)
+    return app
+
+
+def _described(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
+    return _Application(
         title="L2R2",
         summary="Zero-shot image recognition that finds the object first.",
         description="After “Localize to Recognize Robustly”: the full picture and the located foreground are compared "
@@ -111,13 +136,10 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
         version=service.__version__,
         license_info={"name": "MIT", "identifier": "MIT"},
         lifespan=lifespan,
+        openapi_url=None if settings.docs == "off" else "/openapi.json",
+        docs_url=None,  # see `pages`
+        redoc_url=None,
     )
-    app.state.service = state
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    problems.install(app)
-    for router in (classify.router, datasets.router, versions.router, calibration.router, health.router):
-        app.include_router(router)
-    return app
 
 
 def _traceback_of(error: BaseException) -> BaseException | None:
@@ -126,5 +148,15 @@ def _traceback_of(error: BaseException) -> BaseException | None:
 
 
 class _Application(FastAPI):
+    """Outermost is what a crash's answer too must have: its request id, its headers."""
+
     def build_middleware_stack(self) -> ASGIApp:
-        return RequestContext(super().build_middleware_stack())  # outermost, so that a crash too has its request id
+        return RequestContext(SecurityHeaders(with_cors(super().build_middleware_stack(), self._settings.cors_origins)))
+
+    def openapi(self) -> dict[str, Any]:
+        return with_keys(super().openapi(), self._settings.keys_file is not None, self._settings.public_paths)
+
+    @property
+    def _settings(self) -> Settings:
+        state: State = self.state.service
+        return state.settings

@@ -3,6 +3,9 @@
 ServiceError
 ├── BadRequest                 400  malformed_request
 ├── InvalidFields              422  invalid_fields
+├── Unauthorized               401  unauthorized
+├── Forbidden                  403  forbidden
+├── RateLimited                429  rate_limited
 ├── BodyTooLarge               413  body_too_large
 ├── UnsupportedMediaType       415  unsupported_media_type
 ├── ImageError
@@ -76,6 +79,18 @@ class InvalidFields(ServiceError):
     @property
     def problems(self) -> Sequence[FieldProblem]:
         return self._problems
+
+
+class Unauthorized(ServiceError):
+    status, code, title = 401, "unauthorized", "A valid key is needed"
+
+
+class Forbidden(ServiceError):
+    status, code, title = 403, "forbidden", "The key does not allow this"
+
+
+class RateLimited(ServiceError):
+    status, code, title = 429, "rate_limited", "The key's limit is reached"
 
 
 class BodyTooLarge(ServiceError):

@@ -12,7 +12,7 @@ ROOT = Path(service.__file__).parent
 LAYERS = (
     ("service.errors", "service.telemetry", "service.recognition"),
     ("service.calibration",),
-    ("service.settings", "service.images", "service.batching", "service.models"),
+    ("service.settings", "service.access", "service.images", "service.batching", "service.models"),
     ("service.datasets",),
     ("service.stages",),
     ("service.recognizer",),
