@@ -17,15 +17,16 @@ def serve(
     profile: Annotated[str | None, typer.Option(help="Which models to load.")] = None,
 ) -> None:
     """Run the service. Settings come from L2R2_ variables; options win over them."""
-    import uvicorn
-
     from service.access.binding import check_binding
-    from service.app import create_app
     from service.settings import load_settings
     from service.telemetry import configure_logging
 
     settings = load_settings(host=host, port=port, profile=profile)
     check_binding(settings.host, has_keys=settings.keys_file is not None, allow_anonymous=settings.allow_anonymous)
+    import uvicorn  # this and the next take their time, which no refusal needs
+
+    from service.app import create_app
+
     configure_logging(settings.log_level, settings.log_format)
 
     def stop() -> None:
