@@ -12,6 +12,7 @@ from pydantic_settings import SettingsError as PydanticSettingsError
 from service.errors import SettingsError
 from service.settings.access import AccessSettings
 from service.settings.data import DataSettings
+from service.settings.life import LifeSettings
 from service.settings.models import ModelSettings
 from service.settings.pictures import PictureSettings
 from service.settings.serving import ServingSettings
@@ -20,7 +21,9 @@ PREFIX = "L2R2_"
 CLIENT_KEY = PREFIX + "KEY"  # of who asks a service; the service itself takes no notice of it
 
 
-class Settings(BaseSettings, DataSettings, PictureSettings, ModelSettings, AccessSettings, ServingSettings):
+class Settings(
+    BaseSettings, DataSettings, PictureSettings, ModelSettings, AccessSettings, LifeSettings, ServingSettings
+):
     """Every setting; the groups are listed from the last base to the first."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)

