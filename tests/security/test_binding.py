@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from making import made  # type: ignore[import-not-found]
+from key_making import made  # type: ignore[import-not-found]
 
 from service.access.binding import check_binding, is_loopback
 from service.app import create_app

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
-from making import Clock, asking, bearer, made  # type: ignore[import-not-found]
+from key_making import Clock, asking, bearer, made  # type: ignore[import-not-found]
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send

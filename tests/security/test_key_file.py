@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import made  # type: ignore[import-not-found]
+from key_making import made  # type: ignore[import-not-found]
 
 from service.access.keyfile import add_key, read_keys, remove_key
 from service.access.keys import SECRET_BYTES, Key, new_key, new_secret

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from making import Clock, made  # type: ignore[import-not-found]
+from key_making import Clock, made  # type: ignore[import-not-found]
 
 from service.access.keyfile import remove_key
 from service.access.keyring import LOOK_EVERY_S, Keyring

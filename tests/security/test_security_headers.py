@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from making import asking, bearer, made  # type: ignore[import-not-found]
+from key_making import asking, bearer, made  # type: ignore[import-not-found]
 from starlette.requests import Request
 
 from service.api.headers import API_POLICY

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import Clock  # type: ignore[import-not-found]
+from key_making import Clock  # type: ignore[import-not-found]
 
 from service.access.keys import Key
 from service.access.limits import Limits

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from making import bearer  # type: ignore[import-not-found]
+from key_making import bearer  # type: ignore[import-not-found]
 from running import RunningService, running  # type: ignore[import-not-found]
-from test_logs import FORGED, check_lines  # type: ignore[import-not-found]
+from test_safe_logs import FORGED, check_lines  # type: ignore[import-not-found]
 
 pytestmark = pytest.mark.slow  # the start of several processes
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")

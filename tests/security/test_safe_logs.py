@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import asking, bearer, made  # type: ignore[import-not-found]
+from key_making import asking, bearer, made  # type: ignore[import-not-found]
 from starlette.requests import Request
 
 from service.access.keys import new_secret
