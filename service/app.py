@@ -18,6 +18,7 @@ from service.api.headers import SecurityHeaders, with_cors
 from service.api.life import Life
 from service.api.middleware import BodyLimit, RequestContext
 from service.api.openapi import with_keys
+from service.api.own_host import OwnHost
 from service.api.state import Parts, State
 from service.datasets.build_store import BuildStore
 from service.datasets.builder import PrototypeBuilder
@@ -113,6 +114,8 @@ def create_app(
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     if keyring is not None:  # around the others: who has no key is told nothing else, and no body of his is read
         app.add_middleware(Guard, keyring=keyring, limits=Limits(), public_paths=settings.public_paths)
+    elif not settings.allow_anonymous:
+        app.add_middleware(OwnHost)
     problems.install(app)
     if settings.docs == "on":
         pages.install(app)

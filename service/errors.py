@@ -86,7 +86,7 @@ class Unauthorized(ServiceError):
 
 
 class Forbidden(ServiceError):
-    status, code, title = 403, "forbidden", "The key does not allow this"
+    status, code, title = 403, "forbidden", "This is not allowed"
 
 
 class RateLimited(ServiceError):

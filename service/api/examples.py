@@ -10,7 +10,7 @@ PROBLEM = "#/components/schemas/Problem"
 _TITLES = {
     400: "The request cannot be parsed",
     401: "A valid key is needed",
-    403: "The key does not allow this",
+    403: "The key's scopes do not allow this",
     404: "There is no such dataset",
     409: "The dataset exists with other content, could not be built, or wants another encoder",
     413: "The body or the picture is too large",
