@@ -4,15 +4,21 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Lifespan
 
 import service
-from service.api import calibration, classify, datasets, health, problems, versions
+from service.access.keyring import Keyring
+from service.access.limits import Limits
+from service.api import calibration, classify, datasets, health, pages, problems, versions
+from service.api.guard import Guard
+from service.api.headers import SecurityHeaders, with_cors
 from service.api.life import Life
 from service.api.middleware import BodyLimit, RequestContext
+from service.api.openapi import with_keys
+from service.api.own_host import OwnHost
 from service.api.state import Parts, State
 from service.datasets.build_store import BuildStore
 from service.datasets.builder import PrototypeBuilder
@@ -116,26 +122,54 @@ def create_app(
     Args:
         on_failure: called if loading fails.
         on_beyond_help: called, from another thread, if only a new process can help.
+
+    Raises:
+        SettingsError: the key file cannot be read.
     """
     state = State(settings, _fetcher(settings))
-    app = _Application(
+    keyring = Keyring(settings.keys_file) if settings.keys_file is not None else None
+    app = _described(settings, Life(state, load, on_failure, on_beyond_help).lifespan)
+    app.state.service = state
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    if keyring is not None:  # around the others: who has no key is told nothing else, and no body of his is read
+        app.add_middleware(Guard, keyring=keyring, limits=Limits(), public_paths=settings.public_paths)
+    elif not settings.allow_anonymous:
+        app.add_middleware(OwnHost)
+    problems.install(app)
+    if settings.docs == "on":
+        pages.install(app)
+    for router in (classify.router, datasets.router, versions.router, calibration.router, health.router):
+        app.include_router(router)
+    return app
+
+
+def _described(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
+    return _Application(
         title="L2R2",
         summary="Zero-shot image recognition that finds the object first.",
         description="After “Localize to Recognize Robustly”: the full picture and the located foreground are compared "
         "with the class names, and the more confident one answers.",
         version=service.__version__,
         license_info={"name": "MIT", "identifier": "MIT"},
-        lifespan=Life(state, load, on_failure, on_beyond_help).lifespan,
+        lifespan=lifespan,
+        openapi_url=None if settings.docs == "off" else "/openapi.json",
+        docs_url=None,  # see `pages`
+        redoc_url=None,
     )
-    app.state.service = state
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    problems.install(app)
-    for router in (classify.router, datasets.router, versions.router, calibration.router, health.router):
-        app.include_router(router)
-    return app
 
 
 class _Application(FastAPI):
+    """Outermost is what a crash's answer too must have: its request id, its headers."""
+
     def build_middleware_stack(self) -> ASGIApp:
-        # Outermost, so that a crash too has its request id
-        return RequestContext(super().build_middleware_stack(), lambda: self.state.service.draining)
+        inner = with_cors(super().build_middleware_stack(), self._state.settings.cors_origins)
+        return RequestContext(SecurityHeaders(inner), lambda: self._state.draining)
+
+    def openapi(self) -> dict[str, Any]:
+        settings = self._state.settings
+        return with_keys(super().openapi(), settings.keys_file is not None, settings.public_paths)
+
+    @property
+    def _state(self) -> State:
+        state: State = self.state.service
+        return state

@@ -9,22 +9,28 @@ from service.images import FORMATS
 PROBLEM = "#/components/schemas/Problem"
 _TITLES = {
     400: "The request cannot be parsed",
+    401: "A valid key is needed",
+    403: "The key's scopes do not allow this",
     404: "There is no such dataset",
     409: "The dataset exists with other content, could not be built, or wants another encoder",
     413: "The body or the picture is too large",
     415: "The content type or the image format is not supported",
     422: "A field is invalid, or the image cannot be read",
+    429: "The key's limit is reached; see Retry-After",
     500: "A model failed on this input",
     503: "Not ready, building or overloaded; see Retry-After",
     504: "The request took too long",
 }
 _CODES = {
     400: "malformed_request",
+    401: "unauthorized",
+    403: "forbidden",
     404: "dataset_not_found",
     409: "dataset_conflict",
     413: "image_too_large",
     415: "image_unsupported",
     422: "invalid_fields",
+    429: "rate_limited",
     500: "model_failed",
     503: "overloaded",
     504: "deadline_exceeded",
