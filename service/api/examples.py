@@ -193,9 +193,5 @@ CLASSIFY_BODY: dict[str, Any] = {
     "parameters": _RAW_PARAMETERS,
     "requestBody": {"required": True, "content": {**_body("image", _FILE, _BASE64), **_RAW}},
 }
-CLASSIFY_BATCH_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": _body("images", {"type": "array", "items": _FILE}, {"type": "array", "items": _BASE64}),
-    }
-}
+_FILES, _TEXTS = {"type": "array", "items": _FILE}, {"type": "array", "items": _BASE64}
+CLASSIFY_BATCH_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": _body("images", _FILES, _TEXTS)}}
