@@ -84,11 +84,7 @@ def _traffic(engine: Engine) -> Traffic:
     return Traffic(lambda: engine.recognizer.occupancy.is_busy, use_threads)
 
 
-def create_app(
-    settings: Settings,
-    on_failure: Callable[[], None] = lambda: None,
-    load: Callable[[Settings], Parts] = load_parts,
-) -> FastAPI:
+def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None) -> FastAPI:
     """The application; it listens at once and is ready when loading is done. `on_failure` is called if that fails."""
     state = State(settings)
 
@@ -105,7 +101,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         loader = ThreadPoolExecutor(1, thread_name_prefix="loader")  # its own: the loop's end does not wait for it
-        asyncio.get_running_loop().run_in_executor(loader, load, settings).add_done_callback(loading_ended)
+        asyncio.get_running_loop().run_in_executor(loader, load_parts, settings).add_done_callback(loading_ended)
         yield
         state.draining = True
         if state.parts is not None:

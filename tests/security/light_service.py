@@ -1,11 +1,13 @@
 """The real application around models that know colours alone: everything of it but the models' computing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 from fastapi import FastAPI
 from stages.fakes import ColourEncoder, FakeLocalizer, always
 
@@ -24,25 +26,37 @@ LIMITS = ImageLimits(max_bytes=4 * 2**20, max_pixels=4_000_000)
 CLASSES = ("red", "green", "blue")
 
 
+class Colours(ColourEncoder):
+    """Keeps nothing of what it has seen, so that memory can be measured."""
+
+    def preprocess(self, rgb: np.ndarray) -> np.ndarray:
+        pixels = super().preprocess(rgb)
+        self.views.clear()
+        return pixels
+
+
 def light_engine(settings: Settings) -> Engine:
     localizer = FakeLocalizer(always(Detection(Box(0, 0, 1, 1), 0.9)))
     image = ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.working_pixels)
     limits = Limits(image=image, threads=2, max_waiting=settings.queue_items)
     hardware = Hardware("cpu", False, 1)
-    return Engine(Recognizer(localizer, ColourEncoder(), limits), hardware, MODELS["u2netp"], MODELS["embedded"], None)
+    return Engine(Recognizer(localizer, Colours(), limits), hardware, MODELS["u2netp"], MODELS["embedded"], None)
 
 
 @asynccontextmanager
 async def light_service(folder: Path, **overrides: Any) -> AsyncIterator[FastAPI]:
-    """Loaded, with a database of its own in `folder`."""
+    """Loaded, with a database of its own in `folder`; its lifespan, which loads real models, is not begun."""
     wanted = {"max_body_bytes": MAX_BODY_BYTES, "max_image_bytes": LIMITS.max_bytes}
     wanted |= {"max_image_pixels": LIMITS.max_pixels, "max_batch_images": 4, "max_top_k": 50}
     settings = load_settings(data_dir=folder, **wanted | overrides)
-    app = create_app(settings, load=lambda given: parts_around(light_engine(given), given))
-    async with app.router.lifespan_context(app):
-        await app.state.service.loaded.wait()
-        assert app.state.service.failure is None
+    app = create_app(settings)
+    state = app.state.service
+    state.parts = await asyncio.to_thread(parts_around, light_engine(settings), settings)
+    state.loaded.set()
+    try:
         yield app
+    finally:
+        await asyncio.to_thread(state.parts.close)
 
 
 @asynccontextmanager

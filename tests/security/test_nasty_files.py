@@ -18,7 +18,7 @@ from service.errors import ImageError, ImageTooLarge
 from service.images import Picture, decode
 
 DECODE_S, ANSWER_S = 5, 10  # on a busy machine; the slowest take a tenth of it
-GROWTH_MIB = 16
+GROWTH_MIB = 8
 pytestmark = pytest.mark.anyio
 GOOD = saved(PICTURE, "PNG")
 
