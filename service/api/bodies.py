@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from service.api.problems import invalid_fields
 from service.errors import BadRequest, FieldProblem, InvalidFields, UnsupportedMediaType
 
 MOST_FORM_FIELDS = 64
+CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 ACCEPTED = "multipart/form-data, application/json, or image/* with query parameters"
 
 
@@ -64,6 +66,7 @@ async def read_classify(request: Request, most_images: int, plural: bool = False
 
 
 async def _read_multipart(request: Request, name: str, most_images: int) -> tuple[list[bytes], dict[str, Any]]:
+    _check_charset(request.headers.get("content-type", ""))
     # One file and field more than allowed are let through, so that the error can name the right limit.
     parser = _MemoryParser(
         request.headers, request.stream(), max_files=most_images + 1, max_fields=MOST_FORM_FIELDS, max_part_size=2**20
@@ -85,6 +88,13 @@ async def _read_multipart(request: Request, name: str, most_images: int) -> tupl
         raise BadRequest(f"the multipart body cannot be parsed: {error}") from None
     finally:
         parser.close_files()
+
+
+def _check_charset(content_type: str) -> None:
+    """Python has decoders (punycode) that take the square of the text's length, and any may be named."""
+    charset = parse_options_header(content_type)[1].get(b"charset", b"utf-8").decode("latin-1")
+    if charset.lower() not in CHARSETS:
+        raise BadRequest(f"the charset {charset[:40]!r} is not accepted; send UTF-8")
 
 
 def _from_json(body: bytes, name: str) -> tuple[list[bytes], dict[str, Any]]:
