@@ -14,10 +14,11 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from service.api.fields import ClassifyFields
-from service.api.problems import invalid_fields
+from service.api.problems import invalid_fields, too_many_found
 from service.errors import BadRequest, FieldProblem, InvalidFields, UnsupportedMediaType
 
 MOST_FORM_FIELDS = 64
+MOST_CONTAINERS = 10_000
 CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 ACCEPTED = "multipart/form-data, application/json, or image/* with query parameters"
 
@@ -50,19 +51,22 @@ async def read_classify(request: Request, most_images: int, plural: bool = False
     if media_type == "multipart/form-data":
         images, raw = await _read_multipart(request, name, most_images)
     elif media_type == "application/json":
-        images, raw = await asyncio.to_thread(_from_json, await request.body(), name)  # megabytes of base64
+        images, raw = await asyncio.to_thread(
+            _from_json, await request.body(), name, most_images
+        )  # megabytes of base64
     elif (media_type.startswith("image/") or media_type == "application/octet-stream") and not plural:
         images, raw = [await request.body()], _from_pairs(request.query_params.multi_items())
     else:
         raise UnsupportedMediaType(f"{media_type or 'no content type'} is not accepted; send {ACCEPTED}")
     if not images:
         raise InvalidFields(FieldProblem(name, "is missing"))
-    if len(images) > most_images:
-        raise InvalidFields(FieldProblem(name, f"holds {len(images)} pictures; at most {most_images}"))
+    _check_count(name, len(images), most_images)
+    if len(raw) > MOST_FORM_FIELDS:
+        raise InvalidFields(FieldProblem("body", f"holds {len(raw)} fields; at most {MOST_FORM_FIELDS}"))
     try:
         return ClassifyRequest(tuple(images), ClassifyFields.model_validate(raw))
     except ValidationError as error:
-        raise invalid_fields(error.errors()) from None
+        raise too_many_found(error) or invalid_fields(error.errors()) from None
 
 
 async def _read_multipart(request: Request, name: str, most_images: int) -> tuple[list[bytes], dict[str, Any]]:
@@ -90,6 +94,11 @@ async def _read_multipart(request: Request, name: str, most_images: int) -> tupl
         parser.close_files()
 
 
+def _check_count(name: str, images: int, most_images: int) -> None:
+    if images > most_images:
+        raise InvalidFields(FieldProblem(name, f"holds {images} pictures; at most {most_images}"))
+
+
 def _check_charset(content_type: str) -> None:
     """Python has decoders (punycode) that take the square of the text's length, and any may be named."""
     charset = parse_options_header(content_type)[1].get(b"charset", b"utf-8").decode("latin-1")
@@ -97,7 +106,9 @@ def _check_charset(content_type: str) -> None:
         raise BadRequest(f"the charset {charset[:40]!r} is not accepted; send UTF-8")
 
 
-def _from_json(body: bytes, name: str) -> tuple[list[bytes], dict[str, Any]]:
+def _from_json(body: bytes, name: str, most_images: int) -> tuple[list[bytes], dict[str, Any]]:
+    if body.count(b"[") + body.count(b"{") > MOST_CONTAINERS:  # each takes twenty times its length in memory
+        raise BadRequest(f"the body holds more lists and objects than the {MOST_CONTAINERS} that are allowed")
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -111,6 +122,7 @@ def _from_json(body: bytes, name: str) -> tuple[list[bytes], dict[str, Any]]:
         return [from_base64(name, value)], document
     if not isinstance(value, list):
         raise InvalidFields(FieldProblem(name, "must be a list of base64 strings"))
+    _check_count(name, len(value), most_images)
     return [from_base64(f"{name}[{place}]", entry) for place, entry in enumerate(value)], document
 
 

@@ -93,7 +93,9 @@ def _decode(name: str, data: bytes, limits: ImageLimits, small_only: bool) -> _S
         if name == "png":
             image.info[BIT_DEPTH] = data[24]
         if scans * image.width * image.height > MAX_SCANNED_PIXELS:
-            raise ImageTooLarge(f"The JPEG image has {scans} scans, too many for {image.width} x {image.height} pixels.")
+            raise ImageTooLarge(
+                f"The JPEG image has {scans} scans, too many for {image.width} x {image.height} pixels."
+            )
         by = reduction(*image.size, limits.working_pixels)
         needed = decoding_bytes(image, data, by)
         if small_only and needed >= LARGE_BYTES:

@@ -32,6 +32,7 @@ from service.errors import ImageTooLarge
 
 CLOSE = Shown(tolerance=6)
 MEGABYTE = 2**20
+LARGE = 20 * MEGABYTE
 TURNED = Shown(np.ascontiguousarray(np.rot90(CELLS, -1)), HEIGHT, WIDTH, 6)  # orientation 6
 
 
@@ -42,7 +43,8 @@ def bomb_rows() -> Iterator[Nasty]:
 def _pixels() -> Iterator[Nasty]:
     yield Nasty("PNG bomb by its header", lambda: png(60_000, 60_000, 8, 2, [b""]), TOO_MANY_PIXELS)
     yield Nasty("PNG bomb of zeros", lambda: png(12_000, 12_000, 1, 0, [bytes(1500)] * 12_000), TOO_MANY_PIXELS)
-    yield Nasty("PNG of as many pixels as are allowed, all alike", lambda: png(1999, 1999, 8, 2, [bytes(3 * 1999)] * 1999),
+    black = [bytes(3 * 1999)] * 1999
+    yield Nasty("PNG of as many pixels as are allowed, all alike", lambda: png(1999, 1999, 8, 2, black),
                 Shown(np.zeros((1, 1, 3), np.uint8), 1999, 1999, 0, None))  # fmt: skip
     yield Nasty("GIF bomb", lambda: patched(written("GIF"), 6, b"\xff" * 4), TOO_MANY_PIXELS)
     yield Nasty("BMP bomb", lambda: patched(written("BMP"), 18, struct.pack("<ii", 2**31 - 1, 2**31 - 1)),
@@ -74,7 +76,7 @@ def _before_pixels(*chunks: bytes) -> bytes:
 
 def _texts() -> Iterator[Nasty]:
     for name, head in ((b"zTXt", b"a\0\0"), (b"iTXt", b"a\0\1\0\0\0"), (b"iCCP", b"a\0\0")):
-        yield Nasty(f"PNG with a bomb of 20 megabytes in {name.decode()}", partial(_text_bomb, name, head, 20 * MEGABYTE),
+        yield Nasty(f"PNG with a bomb of 20 megabytes in {name.decode()}", partial(_text_bomb, name, head, LARGE),
                     damaged("too large"))  # fmt: skip
     yield Nasty("PNG with a hundred texts of a megabyte", partial(_text_bomb, b"zTXt", b"a\0\0", MEGABYTE - 1, 100),
                 damaged("text"))  # fmt: skip

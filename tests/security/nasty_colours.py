@@ -126,7 +126,8 @@ def _transparent() -> Iterator[Nasty]:
     first[0, 0] = MID_GREY
     yield Nasty("GIF with a transparent colour", partial(saved, palette, "GIF", transparency=index),
                 Shown(first, label=None))  # fmt: skip
-    yield Nasty("colour PNG with a transparent colour", partial(saved, PICTURE, "PNG", transparency=tuple(CELLS[0, 0].tolist())),
+    key = tuple(CELLS[0, 0].tolist())
+    yield Nasty("colour PNG with a transparent colour", partial(saved, PICTURE, "PNG", transparency=key),
                 Shown(first, label=None))  # fmt: skip
     grey = Image.fromarray(spread(GREYS))
     keyed = grey_cells(np.where(GREYS == 200, MID_GREY, GREYS))

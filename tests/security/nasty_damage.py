@@ -71,8 +71,8 @@ def _png() -> Iterator[Nasty]:
     bad = png_chunk(b"IHDR", b"\0\0\0\x30") + png_chunk(b"IEND", b"")
     yield Nasty("PNG with a short header", lambda: data[:8] + bad, damaged())
     at = data.index(b"IDAT") + 4
-    yield Nasty("PNG whose pixels are no zlib stream", lambda: data[: at - 8] + png_chunk(b"IDAT", b"\x78\x9c" + bytes(99))
-                + data[-12:], damaged())  # fmt: skip
+    other = data[: at - 8] + png_chunk(b"IDAT", b"\x78\x9c" + bytes(99)) + data[-12:]
+    yield Nasty("PNG whose pixels are no zlib stream", partial(bytes, other), damaged())  # fmt: skip
 
 
 def _jpeg() -> Iterator[Nasty]:
@@ -83,7 +83,9 @@ def _jpeg() -> Iterator[Nasty]:
         ("no columns", HEIGHT, 0, damaged()),
         ("half of its rows", HEIGHT // 2, WIDTH, UPPER),
     ):
-        yield Nasty(f"JPEG that claims {name}", partial(patched, data, size, struct.pack(">HH", height, width)), expected)
+        yield Nasty(
+            f"JPEG that claims {name}", partial(patched, data, size, struct.pack(">HH", height, width)), expected
+        )
     for bits in (0, 7, 12, 16):
         yield Nasty(f"JPEG that claims {bits} bits", partial(patched, data, size - 1, bytes([bits])), damaged())
     table = data.index(b"\xff\xc4") + 2
@@ -119,7 +121,11 @@ def _bmp() -> Iterator[Nasty]:
 
 def _top_down() -> bytes:
     rows = np.ascontiguousarray(RGB[..., ::-1]).tobytes()
-    return b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54 + len(rows), 0, 0, 54, 40, WIDTH, -HEIGHT, 1, 24, 0, 0, 0, 0, 0, 0) + rows
+    return (
+        b"BM"
+        + struct.pack("<IHHIIiiHHIIiiII", 54 + len(rows), 0, 0, 54, 40, WIDTH, -HEIGHT, 1, 24, 0, 0, 0, 0, 0, 0)
+        + rows
+    )
 
 
 def _bit_fields() -> bytes:
@@ -135,10 +141,14 @@ def _tiff() -> Iterator[Nasty]:
     pixels = [RGB.tobytes()]
     data = tiff(tags, pixels)
     start = int.from_bytes(data[4:8], "little")
-    yield Nasty("TIFF whose directory lies 2^31 bytes ahead", partial(patched, data, 4, struct.pack("<I", 2**31)), CUT_SHORT)
+    yield Nasty(
+        "TIFF whose directory lies 2^31 bytes ahead", partial(patched, data, 4, struct.pack("<I", 2**31)), CUT_SHORT
+    )
     yield Nasty("TIFF of 65,535 tags, by its own word", partial(patched, data, start, b"\xff\xff"), Shown())
     strip = data.index(struct.pack("<HHI", 273, 4, 1)) + 8
-    yield Nasty("TIFF whose pixels lie 2^31 bytes ahead", partial(patched, data, strip, struct.pack("<I", 2**31)), CUT_SHORT)
+    yield Nasty(
+        "TIFF whose pixels lie 2^31 bytes ahead", partial(patched, data, strip, struct.pack("<I", 2**31)), CUT_SHORT
+    )
     count = data.index(struct.pack("<HHI", 279, 4, 1)) + 8
     yield Nasty("TIFF of 2^31 bytes of pixels", partial(patched, data, count, struct.pack("<I", 2**31)), Shown())
     bits = data.index(struct.pack("<HHI", 258, 3, 3)) + 4

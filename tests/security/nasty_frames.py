@@ -154,7 +154,9 @@ def _tiffs() -> Iterator[Nasty]:
     end = start + 2 + 12 * int.from_bytes(plain[start : start + 2], "little")
     yield Nasty("TIFF whose directories form a ring", lambda: patched(plain, end, struct.pack("<I", start)), Shown())
     yield Nasty("TIFF whose next directory lies beyond its end", lambda: patched(plain, end, b"\xff" * 4), Shown())
-    yield Nasty("TIFF of several pages", partial(saved, PICTURE, "TIFF", save_all=True, append_images=[BLANK.copy()]), Shown())
+    yield Nasty(
+        "TIFF of several pages", partial(saved, PICTURE, "TIFF", save_all=True, append_images=[BLANK.copy()]), Shown()
+    )
     blank_first = partial(saved, BLANK, "TIFF", save_all=True, append_images=[PICTURE])
     yield Nasty("TIFF with a blank first page", blank_first, BLANK_SHOWN)
     yield Nasty("tiled TIFF", _tiled, Shown())

@@ -9,10 +9,23 @@ from functools import partial
 
 import numpy as np
 from nasty_frames import INDICES, comment, gif, gif_frame
-from nasty_rows import CUT_SHORT, PICTURE, UNSUPPORTED, Nasty, Shown, damaged, jpeg_segment, saved, with_segment, written
+from nasty_rows import (
+    CUT_SHORT,
+    PICTURE,
+    UNSUPPORTED,
+    Nasty,
+    Shown,
+    damaged,
+    jpeg_segment,
+    saved,
+    with_segment,
+    written,
+)
 
 CLOSE = Shown(tolerance=6)
-SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><rect width="9" height="9"/></svg>'
+SVG = (
+    b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><rect width="9" height="9"/></svg>'
+)
 TEXTS = {
     "plain text": b"This is no picture.\n" * 50,
     "HTML": b"<!DOCTYPE html><html><script>alert(1)</script></html>",

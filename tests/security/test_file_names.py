@@ -20,7 +20,9 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[http
 def form(disposition: bytes, more: bytes = b"", picture: bytes = GOOD) -> bytes:
     """A form of a dataset's name and one part with that disposition."""
     fields = b'--b\r\nContent-Disposition: form-data; name="dataset"\r\n\r\ncolours\r\n'
-    return fields + b"--b\r\nContent-Disposition: " + disposition + b"\r\n" + more + b"\r\n" + picture + b"\r\n--b--\r\n"
+    return (
+        fields + b"--b\r\nContent-Disposition: " + disposition + b"\r\n" + more + b"\r\n" + picture + b"\r\n--b--\r\n"
+    )
 
 
 async def post(client: httpx.AsyncClient, body: bytes, parameters: str = "") -> httpx.Response:
@@ -59,7 +61,7 @@ async def test_a_file_name_changes_nothing(client: httpx.AsyncClient, name: str)
 SOUND = {
     "without quotes": b"form-data; name=image; filename=a.jpg",
     "with the name twice": b'form-data; name="image"; filename="a"; filename="b"',
-    "with an encoded file name": b"form-data; name=\"image\"; filename=\"a\"; filename*=UTF-8''%e2%82%ac.jpg",
+    "with an encoded file name": b'form-data; name="image"; filename="a"; filename*=UTF-8\'\'%e2%82%ac.jpg',
     "in upper case": b'FORM-DATA; NAME="image"; FILENAME="a.jpg"',
 }
 
@@ -113,7 +115,7 @@ CHARSETS = ("punycode", "idna", "unicode_escape", "raw_unicode_escape", "utf-7",
 @pytest.mark.parametrize("charset", CHARSETS)
 async def test_another_charset_than_utf_8_is_refused(client: httpx.AsyncClient, charset: str) -> None:
     """Some decoders that bear a charset's name take the square of the text's length."""
-    text = b"--b\r\nContent-Disposition: form-data; name=\"localizer_prompt\"\r\n\r\n" + b"a-" + b"9" * 500_000 + b"\r\n"
+    text = b'--b\r\nContent-Disposition: form-data; name="localizer_prompt"\r\n\r\n' + b"a-" + b"9" * 500_000 + b"\r\n"
     body = text + form(b'form-data; name="image"; filename="a"')
     answer = await post(client, body, f"; charset={charset}")
     problem = check_problem(answer, 400)
