@@ -230,15 +230,13 @@ async def test_heads_and_lengths_over_a_real_connection(port: int) -> None:
     assert b" 413 " in answer.split(b"\r\n")[0]
     assert MAX_BODY_BYTES < sent < 4 * MAX_BODY_BYTES
     get = b"GET /livez HTTP/1.1\r\nHost: a\r\n"
-    many = b"".join(b"X-%d: y\r\n" % number for number in range(10_000))
-    for head in (get + many, get + b"X: " + b"y" * 10**6, b"GET /" + b"a" * 10**6 + b" HTTP/1.1\r\nHost: a"):
-        head = head.removesuffix(b"\r\n") + b"\r\n\r\n"
-        answer, _ = await answer_to(port, head)
+    for head in (get + b"X: " + b"y" * 10**6, b"GET /" + b"a" * 10**6 + b" HTTP/1.1\r\nHost: a"):
+        answer, _ = await answer_to(port, head + b"\r\n\r\n")
         assert answer == b"" or answer.split(b" ")[1] in (b"400", b"414", b"431"), answer[:200]
+    many = get + b"".join(b"X-%d: y\r\n" % number for number in range(10_000))
+    started_s = time.perf_counter()
+    answer, _ = await answer_to(port, many + b"\r\n")
+    assert answer.split(b" ")[1] in (b"200", b"400", b"431")  # by how much of it has come at once
+    assert time.perf_counter() - started_s < BOUND_S
     answer, _ = await answer_to(port, get + b"\r\n")
     assert b" 200 " in answer.split(b"\r\n")[0]
-
-
-async def test_ten_thousand_headers_that_get_through_are_harmless(client: httpx.AsyncClient) -> None:
-    headers = [(f"x-{number}", "y" * 100) for number in range(10_000)]
-    assert (await client.get("/livez", headers=headers)).status_code == 200
