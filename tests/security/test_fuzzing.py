@@ -75,7 +75,7 @@ def check_file(data: bytes) -> None:
 
 
 def test_damaged_files() -> None:
-    run(check_file, damaged_files(), 400)
+    run(check_file, damaged_files(), 250)
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ OPERATIONS = [
 ]
 WITHOUT_INPUT = {"GET /datasets", "GET /livez", "GET /readyz", "GET /healthz", "GET /models"}
 NAMES_ALONE = {"GET /datasets/{name}", "DELETE /datasets/{name}", "GET /datasets/{name}/versions"}
-FEW, MANY = 12, 1500
+FEW, MANY = 5, 1500
 GOOD = saved(PICTURE, "PNG")
 GOOD_TEXT = base64.b64encode(GOOD).decode()
 
