@@ -7,6 +7,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any
 
 import httpx
@@ -128,7 +129,8 @@ STRANGE = st.one_of(
 
 @st.composite
 def changed_documents(draw: st.DrawFn) -> bytes:
-    """A document in which values, at any depth, are others, are missing, or have new neighbours."""
+    """A document in which values, at any depth, are others, are missing, or have new neighbours. What is drawn is
+    copied, as a later change may be inside of it."""
     document = json.loads(json.dumps(draw(st.sampled_from(DOCUMENTS))))
     for _ in range(draw(st.integers(0, 3))):
         place: Any = document
@@ -141,9 +143,9 @@ def changed_documents(draw: st.DrawFn) -> bytes:
                 place = place[key]
                 continue
             if draw(st.booleans()):
-                place[key] = draw(STRANGE)
+                place[key] = deepcopy(draw(STRANGE))
             elif isinstance(place, dict) and draw(st.booleans()):
-                place[draw(st.text(max_size=5))] = draw(STRANGE)
+                place[draw(st.text(max_size=5))] = deepcopy(draw(STRANGE))
             else:
                 del place[key]
             break
