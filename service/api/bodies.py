@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from service.api.fields import ClassifyFields
 from service.api.pictures import Picture, PictureUrl
-from service.api.problems import invalid_fields
+from service.api.problems import invalid_fields, too_many_found
 from service.errors import BadRequest, FieldProblem, InvalidFields, UnsupportedMediaType
 
 MOST_FORM_FIELDS = 64
+MOST_CONTAINERS = 10_000
+CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 ACCEPTED = "multipart/form-data, application/json, or image/* with query parameters"
 
 
@@ -50,7 +53,8 @@ async def read_classify(request: Request, most_images: int, plural: bool = False
     if media_type == "multipart/form-data":
         images, urls, raw = await _read_multipart(request, name, url_name, most_images)
     elif media_type == "application/json":
-        images, urls, raw = await asyncio.to_thread(_from_json, await request.body(), name, url_name)  # megabytes
+        body = await request.body()  # megabytes of base64
+        images, urls, raw = await asyncio.to_thread(_from_json, body, name, url_name, most_images)
     elif (media_type.startswith("image/") or media_type == "application/octet-stream") and not plural:
         images, raw = [await request.body()], _from_pairs(request.query_params.multi_items())
     else:
@@ -60,17 +64,19 @@ async def read_classify(request: Request, most_images: int, plural: bool = False
     given, name = (urls, url_name) if urls else (images, name)
     if not given:
         raise InvalidFields(FieldProblem(name, "is missing"))
-    if len(given) > most_images:
-        raise InvalidFields(FieldProblem(name, f"holds {len(given)} pictures; at most {most_images}"))
+    _check_count(name, len(given), most_images)
+    if len(raw) > MOST_FORM_FIELDS:
+        raise InvalidFields(FieldProblem("body", f"holds {len(raw)} fields; at most {MOST_FORM_FIELDS}"))
     try:
         return ClassifyRequest(tuple(given), ClassifyFields.model_validate(raw))
     except ValidationError as error:
-        raise invalid_fields(error.errors()) from None
+        raise too_many_found(error) or invalid_fields(error.errors()) from None
 
 
 async def _read_multipart(
     request: Request, name: str, url_name: str, most_images: int
 ) -> tuple[list[bytes], list[PictureUrl], dict[str, Any]]:
+    _check_charset(request.headers.get("content-type", ""))
     # One file and field more than allowed are let through, so that the error can name the right limit.
     parser = _MemoryParser(
         request.headers, request.stream(), max_files=most_images + 1, max_fields=MOST_FORM_FIELDS, max_part_size=2**20
@@ -96,7 +102,23 @@ async def _read_multipart(
         parser.close_files()
 
 
-def _from_json(body: bytes, name: str, url_name: str) -> tuple[list[bytes], list[PictureUrl], dict[str, Any]]:
+def _check_count(name: str, images: int, most_images: int) -> None:
+    if images > most_images:
+        raise InvalidFields(FieldProblem(name, f"holds {images} pictures; at most {most_images}"))
+
+
+def _check_charset(content_type: str) -> None:
+    """Python has decoders (punycode) that take the square of the text's length, and any may be named."""
+    charset = parse_options_header(content_type)[1].get(b"charset", b"utf-8").decode("latin-1")
+    if charset.lower() not in CHARSETS:
+        raise BadRequest(f"the charset {charset[:40]!r} is not accepted; send UTF-8")
+
+
+def _from_json(
+    body: bytes, name: str, url_name: str, most_images: int
+) -> tuple[list[bytes], list[PictureUrl], dict[str, Any]]:
+    if body.count(b"[") + body.count(b"{") > MOST_CONTAINERS:  # each takes twenty times its length in memory
+        raise BadRequest(f"the body holds more lists and objects than the {MOST_CONTAINERS} that are allowed")
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -105,6 +127,8 @@ def _from_json(body: bytes, name: str, url_name: str) -> tuple[list[bytes], list
         raise BadRequest("the body must be a JSON object")
     images = _listed(name, document.pop(name, None), "base64 strings")
     urls = _listed(url_name, document.pop(url_name, None), "addresses")
+    _check_count(name, len(images), most_images)
+    _check_count(url_name, len(urls), most_images)
     decoded = [from_base64(field, value) for field, value in _fields(name, images)]
     return decoded, _picture_urls(url_name, urls), document
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.calibration_items import MOST_ITEMS, ItemIn, read_samples
+from service.api.dataset_content import Unchecked, checked
 from service.api.disconnect import unless_gone
 from service.api.examples import problems
 from service.api.state import Parts, parts_of
@@ -85,24 +86,28 @@ class CalibrationOut(BaseModel):
     seed: int
 
 
+NewCalibration = Annotated[Any, Unchecked(CalibrationIn), Body()]
+
+
 @router.post(
     "/{name}/calibration",
     status_code=201,
     response_model=CalibrationOut,
     responses=problems(400, 404, 409, 413, 415, 422, 500, 503, 504, 507),
 )
-async def calibrate_dataset(request: Request, name: str, body: Annotated[CalibrationIn, Body()]) -> dict[str, Any]:
+async def calibrate_dataset(request: Request, name: str, body: NewCalibration) -> dict[str, Any]:
     """Fit temperatures, thresholds, weights and learnt fusions to labelled pictures, and keep them as a further version
     of the dataset. What answers now changes only with `activate`."""
     parts = parts_of(request)
+    asked = await asyncio.to_thread(checked, CalibrationIn, body)
     dataset = await asyncio.to_thread(parts.registry.lookup, name)
-    branches = _branches(body, dataset, parts)
-    options = _options(body, dataset)
-    work = read_samples(body.items, branches, dataset, parts.recognizer, parts.calibrating)
+    branches = _branches(asked, dataset, parts)
+    options = _options(asked, dataset)
+    work = read_samples(asked.items, branches, dataset, parts.recognizer, parts.calibrating)
     samples = await unless_gone(request, work)
     in_pool = asyncio.get_running_loop().run_in_executor
-    spec, note = await in_pool(parts.calibrating, _calibrated, samples, dataset, options, body)
-    add = partial(parts.registry.add_version, base_version=dataset.version, note=note, activate=body.activate)
+    spec, note = await in_pool(parts.calibrating, _calibrated, samples, dataset, options, asked)
+    add = partial(parts.registry.add_version, base_version=dataset.version, note=note, activate=asked.activate)
     info = await in_pool(parts.calibrating, add, name, spec)  # who waits for the database keeps no thread from look-ups
     document = {"name": name, "version": info.version, "base_version": dataset.version, "current": info.current}
     return {**note, **document, "branches": list(branches)}

@@ -27,7 +27,8 @@ from service.stages.sampling import places_of, samples_of
 MOST_ITEMS = 100_000
 MOST_LOGITS = 200_000_000  # 800 MB of float32
 AT_A_TIME = 8
-Vector = str | list[float]
+MOST_NUMBERS = 100_000  # of a vector: beyond that it is not looked at
+Vector = str | Annotated[list[float], Field(max_length=MOST_NUMBERS, fail_fast=True)]
 
 
 class ItemIn(BaseModel):

@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema
 
 from service.api.dataset_schemas import DatasetSummary
 from service.api.exemplars import Exemplars
-from service.api.problems import NAME_TAG, OBJECT_TAG
+from service.api.problems import NAME_TAG, OBJECT_TAG, too_many_found
 from service.datasets.spec import ClassEntry, DatasetSpec, clean_name
 from service.errors import FieldProblem, InvalidFields
 from service.models.ports import PromptMode
@@ -29,8 +29,9 @@ from service.recognition.prompts import DEFAULT_TEMPLATE
 from service.recognition.views import DEFAULT_BRANCHES, FULL, VIEWS
 
 READ_ONLY = set(DatasetSummary.model_fields) - {"name"}
-
-
+MOST_LISTED = 1_000_000  # beyond that a list is not looked at; the limits of what may be used are lower
+Item = TypeVar("Item")
+Listed = Annotated[list[Item], Field(max_length=MOST_LISTED)]
 PLAIN = (
     "localizer_prompt_mode",
     "box_threshold",
@@ -75,8 +76,8 @@ class ClassIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str
-    prompts: list[str] = Field(default_factory=list, description="Whole texts to embed in place of the templates.")
-    images: list[str] | None = Field(
+    prompts: Listed[str] = Field(default_factory=list, description="Whole texts to embed in place of the templates.")
+    images: Listed[str] | None = Field(
         None, description="Example pictures: base64, a data URI, or `sha256:` and the digest of one that is stored."
     )
     image_weight: float | None = Field(
@@ -98,9 +99,9 @@ class DatasetContent(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    classes: list[Entry] = Field(description="Names, or objects with `name`, `prompts` and `images`.")
-    templates: list[str] = Field([DEFAULT_TEMPLATE], description="Texts with {} for the class name.")
-    localizer_prompts: list[str] = Field(default_factory=list, description="What the localizer looks for.")
+    classes: Listed[Entry] = Field(description="Names, or objects with `name`, `prompts` and `images`.")
+    templates: Listed[str] = Field([DEFAULT_TEMPLATE], description="Texts with {} for the class name.")
+    localizer_prompts: Listed[str] = Field(default_factory=list, description="What the localizer looks for.")
     localizer_prompt_mode: PromptMode | None = Field(
         None, description="Several prompts side by side, or their averaged features; by default the localizer's habit."
     )
@@ -108,7 +109,7 @@ class DatasetContent(BaseModel):
     box_margin: float | None = Field(None, ge=0, le=1, description="Widening of the box, as a part of its size.")
     encoder: str | None = Field(None, description="Refuse to answer with any other encoder than this one.")
     fusion: str = Field(DEFAULT_FUSION, description=f"How the branches become one answer: {', '.join(FUSIONS)}.")
-    branches: list[str] | None = Field(
+    branches: Listed[str] | None = Field(
         None, description=f"Which views answer, of {', '.join(VIEWS)}; by default the profile's."
     )
     pad_colour: str = Field("mean", description="What is filled in: `mean`, `black`, `white` or `#rrggbb`.")
@@ -162,14 +163,14 @@ class Unchecked:
     """Marks a body that FastAPI documents as the model but does not check: it would do so in the event loop. What comes
     is the parsed JSON, for `checked`."""
 
-    def __init__(self, model: type[DatasetContent]) -> None:
+    def __init__(self, model: type[BaseModel]) -> None:
         self._model = model
 
     def __get_pydantic_json_schema__(self, _any: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return handler(self._model.__pydantic_core_schema__)
 
 
-Content = TypeVar("Content", bound=DatasetContent)
+Content = TypeVar("Content", bound=BaseModel)
 
 
 def checked(model: type[Content], document: Any) -> Content:
@@ -177,11 +178,12 @@ def checked(model: type[Content], document: Any) -> Content:
 
     Raises:
         RequestValidationError: as if FastAPI had done it.
+        InvalidFields: for more errors than can be named.
     """
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise RequestValidationError(error.errors()) from None
+        raise too_many_found(error) or RequestValidationError(error.errors()) from None
 
 
 def _entry(entry: str | ClassIn, pictures: tuple[str, ...]) -> ClassEntry:

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import problem_response
-from service.errors import BadRequest, BodyTooLarge
+from service.errors import BadRequest, BodyTooLarge, UnsupportedMediaType
 from service.telemetry import key_name, request_id
 
 HEADER = "x-request-id"
@@ -60,7 +60,8 @@ class RequestContext:
 
 
 class BodyLimit:
-    """Refuses a body by its declared length at once, and by its counted length while it streams in."""
+    """Refuses a body by its declared length at once, and by its counted length while it streams in; and a compressed
+    one, whose length would say nothing."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self._app, self._max_bytes = app, max_bytes
@@ -69,7 +70,13 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        coding = headers.get("content-encoding", "identity").strip().lower()
+        if coding not in ("", "identity") and scope["method"] in ("POST", "PUT"):
+            detail = f"Content-Encoding {coding[:40]!r} is not accepted; send the body as it is"
+            await problem_response(UnsupportedMediaType(detail))(scope, receive, send)
+            return
+        declared = headers.get("content-length", "0")
         if not declared.isdecimal():
             await problem_response(BadRequest("Content-Length is not a number"))(scope, receive, send)
             return

@@ -24,6 +24,7 @@ from service.telemetry import request_id
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's number for it
 MEDIA_TYPE = "application/problem+json"
+MOST_FOUND = 1000
 NAME_TAG, OBJECT_TAG = "<name>", "<object>"  # steps of pydantic's, not of the document
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,12 @@ def invalid_fields(errors: Sequence[Mapping[str, Any]]) -> ServiceError:
     if any(error["type"] == "json_invalid" for error in errors):
         return BadRequest("the body is not valid JSON")
     return InvalidFields(*[_from_pydantic(error) for error in errors[:50]])
+
+
+def too_many_found(error: ValidationError) -> InvalidFields | None:
+    """The refusal of what has more than MOST_FOUND errors: naming them takes ten times as long as finding them."""
+    found = error.error_count()
+    return InvalidFields(FieldProblem("body", f"has {found} errors, too many to name")) if found > MOST_FOUND else None
 
 
 def _from_pydantic(error: Mapping[str, Any]) -> FieldProblem:

@@ -23,23 +23,25 @@ MOST_ATTRIBUTES = 50
 MOST_VALUES = 10_000
 
 
-def problems_of(spec: "DatasetSpec") -> list[FieldProblem]:
-    """Every bad field and item, in the order of the fields."""
-    return [
-        *_class_problems(spec.classes),
-        *_text_problems(spec),
-        *_choice_problems(spec),
-        *(branch_problems("branches", spec.branches) if spec.branches is not None else ()),
-        *_number_problems(spec),
-        *_prior_problems(spec),
-        *_calibration_problems(spec),
-    ]
+def problems_of(spec: "DatasetSpec") -> Iterator[FieldProblem]:
+    """Every bad field and item, in the order of the fields; found as they are asked for: there may be millions."""
+    yield from _class_problems(spec.classes)
+    yield from _text_problems(spec)
+    yield from _choice_problems(spec)
+    if spec.branches is not None:
+        yield from branch_problems("branches", spec.branches)
+    yield from _number_problems(spec)
+    yield from _prior_problems(spec)
+    yield from _calibration_problems(spec)
 
 
 def branch_problems(field: str, branches: Sequence[str]) -> Iterator[FieldProblem]:
     """What is wrong with a list of branches."""
     if not branches:
         yield FieldProblem(field, "must name at least one branch", tuple(VIEWS))
+    if len(branches) > 2 * len(VIEWS):  # comparing each with all before it takes the square of that
+        yield FieldProblem(field, f"names {len(branches)} branches; there are {len(VIEWS)}", tuple(VIEWS))
+        return
     for place, name in enumerate(branches):
         if name not in VIEWS:
             yield FieldProblem(f"{field}[{place}]", f"{name!r} is not known", tuple(VIEWS))

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from service.datasets.checks import problems_of
 from service.errors import FieldProblem, InvalidFields
@@ -15,6 +16,7 @@ from service.recognition.priors import Prior
 from service.recognition.prompts import DEFAULT_TEMPLATE, class_prompts
 from service.recognition.views import FULL
 
+MOST_PROBLEMS = 50  # that are named
 DATASET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DATASET_NAME_RULE = "1 to 100 letters, digits, dots, dashes or underscores, the first a letter or digit"
 
@@ -45,7 +47,7 @@ class DatasetSpec:
     answered.
 
     Raises:
-        InvalidFields: naming every bad field and item.
+        InvalidFields: naming every bad field and item, of very many the first.
     """
 
     classes: tuple[ClassEntry, ...]
@@ -69,9 +71,9 @@ class DatasetSpec:
     calibration: Calibration = field(default_factory=Calibration)
 
     def __post_init__(self) -> None:
-        problems = problems_of(self)
+        problems = list(islice(problems_of(self), MOST_PROBLEMS))
         if problems:
-            raise InvalidFields(*problems[:50])
+            raise InvalidFields(*problems)
 
     @property
     def labels(self) -> tuple[str, ...]:

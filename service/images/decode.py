@@ -10,14 +10,17 @@ from PIL import Image, ImageFile
 
 from service.errors import ImageTooLarge, ImageTruncated, ImageUnreadable
 from service.images.colour import BIT_DEPTH
-from service.images.evidence import check_png, cut_short
+from service.images.evidence import check_gif, check_jpeg, check_png, cut_short
 from service.images.exif import orientation
 from service.images.formats import open_image, sniff
 from service.images.memory import LARGE_BYTES, LargePicture, decoding_bytes, one_large_at_a_time
 from service.images.picture import DEFAULT_LIMITS, ImageLimits, Picture
+from service.images.png_rows import lacks_rows
 from service.images.upright import reduction, upright
 
-MAX_SCANS = 200  # each pass of a progressive JPEG costs a walk over all of its pixels
+# Each pass of a progressive JPEG costs a walk over all of its pixels. Usual are 10
+MAX_SCANS = 200
+MAX_SCANNED_PIXELS = 2_500_000_000
 # What the readers raise on damaged files
 FAILURES = (
     ArithmeticError,
@@ -78,6 +81,10 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, small_only: bool =
 def _decode(name: str, data: bytes, limits: ImageLimits, small_only: bool) -> _Shown:
     if name == "png":
         check_png(data)
+    if name == "jpeg":
+        check_jpeg(data)
+    if name == "gif":
+        check_gif(data)
     scans = data.count(b"\xff\xda") if name == "jpeg" else 0
     if scans > MAX_SCANS:
         raise ImageTooLarge(f"The JPEG image has {scans} scans; at most {MAX_SCANS} are allowed.")
@@ -85,6 +92,10 @@ def _decode(name: str, data: bytes, limits: ImageLimits, small_only: bool) -> _S
         _check_pixels(image, limits)
         if name == "png":
             image.info[BIT_DEPTH] = data[24]
+        if scans * image.width * image.height > MAX_SCANNED_PIXELS:
+            raise ImageTooLarge(
+                f"The JPEG image has {scans} scans, too many for {image.width} x {image.height} pixels."
+            )
         by = reduction(*image.size, limits.working_pixels)
         needed = decoding_bytes(image, data, by)
         if small_only and needed >= LARGE_BYTES:
@@ -92,7 +103,10 @@ def _decode(name: str, data: bytes, limits: ImageLimits, small_only: bool) -> _S
         with one_large_at_a_time(needed):
             if name != "heif" and name != "tiff" and getattr(image, "is_animated", False):
                 return _first_not_blank(image, limits)
-            return _show(image, limits)
+            shown = _show(image, limits)
+            if name == "png" and lacks_rows(image, data):
+                raise ImageUnreadable("The PNG image is damaged: it holds fewer rows than its header says.")
+            return shown
 
 
 def _first_not_blank(image: ImageFile.ImageFile, limits: ImageLimits) -> _Shown:

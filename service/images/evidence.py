@@ -1,34 +1,57 @@
 """Whether a file ends before its own structure says that it should."""
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 
-from service.errors import ImageTruncated, ImageUnreadable
+from service.errors import ImageTooLarge, ImageTruncated, ImageUnreadable
 from service.images.exif import first_directory
+
+MOST_PIECES = 50_000  # segments or chunks: the readers take microseconds and hundreds of bytes for each
 
 
 def check_png(data: bytes) -> None:
     """Walk all chunks: Pillow does not look at the checksums of pixel data.
 
-    Raises ImageTruncated if the file ends before the IEND chunk, ImageUnreadable if a chunk is damaged.
+    Raises ImageTruncated if the file ends before the IEND chunk, ImageUnreadable if a chunk is damaged, ImageTooLarge
+    for more than MOST_PIECES chunks.
     """
     view = memoryview(data)
-    at = 8
-    while at + 12 <= len(data):
-        end = at + 12 + _big(data, at, 4)
-        name = data[at + 4 : at + 8]
+    for number, (name, start, end) in enumerate(png_chunks(data)):
+        if number >= MOST_PIECES:
+            raise ImageTooLarge(f"The PNG image has more chunks than the {MOST_PIECES} that are allowed.")
         if not (name.isalpha() and name.isascii()):
-            raise ImageUnreadable(f"The PNG image is damaged at byte {at}: {name!r} is no chunk name.")
-        if end > len(data):
+            raise ImageUnreadable(f"The PNG image is damaged at byte {start - 8}: {name!r} is no chunk name.")
+        if end + 4 > len(data):
             break
-        if zlib.crc32(view[at + 4 : end - 4]) != _big(data, end - 4, 4):
+        if zlib.crc32(view[start - 4 : end]) != _big(data, end, 4):
             raise ImageUnreadable(
-                f"The PNG image is damaged: wrong checksum in the {name.decode()} chunk at byte {at}."
+                f"The PNG image is damaged: wrong checksum in the {name.decode()} chunk at byte {start - 8}."
             )
         if name == b"IEND":
             return
-        at = end
     raise ImageTruncated(f"The PNG image is cut short: its {len(data)} bytes end before the IEND chunk.")
+
+
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Each chunk's name, and where its body begins and ends, be it beyond the file's end. Raises nothing."""
+    at = 8
+    while at + 12 <= len(data):
+        end = at + 8 + _big(data, at, 4)
+        yield data[at + 4 : at + 8], at + 8, end
+        at = end + 4
+
+
+def check_gif(data: bytes) -> None:
+    """Raises ImageTooLarge for more than MOST_PIECES frames and extensions."""
+    if sum(1 for _ in islice(_gif_blocks(data), MOST_PIECES + 1)) > MOST_PIECES:
+        raise ImageTooLarge(f"The GIF image has more blocks than the {MOST_PIECES} that are allowed.")
+
+
+def check_jpeg(data: bytes) -> None:
+    """Raises ImageTooLarge for more than MOST_PIECES segments before the first scan."""
+    if first_scan(data) < 0:
+        raise ImageTooLarge(f"The JPEG image has more segments than the {MOST_PIECES} that are allowed.")
 
 
 def cut_short(format_name: str, data: bytes) -> bool:
@@ -48,10 +71,13 @@ def _little(data: bytes, at: int, size: int) -> int:
 def first_scan(data: bytes) -> int:
     """Where a JPEG's first scan (or its end) is marked, behind whatever thumbnails its segments hold; else its length.
 
-    Raises nothing.
+    -1 if it is not among the first MOST_PIECES segments. Raises nothing.
     """
-    at = 2
+    at, pieces = 2, 0
     while 0 <= (at := data.find(b"\xff", at)) < len(data) - 3:
+        pieces += 1
+        if pieces > MOST_PIECES:
+            return -1
         marker = data[at + 1]
         if marker == 0xFF:  # padding
             at += 1
@@ -69,18 +95,23 @@ def _jpeg(data: bytes) -> bool:
 
 
 def _gif(data: bytes) -> bool:
+    return max(_gif_blocks(data), default=13 + _gif_palette(data, 10)) >= len(data)
+
+
+def _gif_blocks(data: bytes) -> Iterator[int]:
+    """Where each frame and each extension ends, up to the trailer or garbage."""
     at = 13 + _gif_palette(data, 10)
     while at < len(data):
         if data[at] == 0x21:
             at += 2
         elif data[at] == 0x2C:
             at += 11 + _gif_palette(data, at + 9)
-        else:  # the trailer, or garbage
-            return False
+        else:
+            return
         while at < len(data) and data[at]:
             at += 1 + data[at]
         at += 1
-    return True
+        yield at
 
 
 def _gif_palette(data: bytes, at: int) -> int:

@@ -8,18 +8,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 ORIENTATION = 274
 STRIPS = (273, 279)  # offsets, byte counts
 TILES = (324, 325)
+KEPT = {ORIENTATION, *STRIPS, *TILES}  # others are not read: each of thousands may claim to be the whole file
 INTEGER_BYTES = {3: 2, 4: 4, 16: 8}  # SHORT, LONG, LONG8
+NOTHING = np.empty(0)
 VALUE_BYTES = {1: 1, 2: 1, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 17: 8, 18: 8} | INTEGER_BYTES
 
 
 @dataclass(frozen=True)
 class Directory:
-    """The whole-number tags of a TIFF directory; and where the last of what it refers to ends, pixels included."""
+    """Those tags of a TIFF directory that are KEPT, each where it is given first; and where the last of what it refers
+    to ends, pixels included."""
 
-    tags: Mapping[int, tuple[int, ...]]
+    tags: Mapping[int, NDArray[np.float64]]
     end: int
 
 
@@ -35,7 +41,7 @@ def first_directory(data: bytes) -> Directory:
     start = number(8, 8) if big else number(4, 4)
     first = start + (8 if big else 2)
     count = number(start, 8 if big else 2)
-    tags: dict[int, tuple[int, ...]] = {}
+    tags: dict[int, NDArray[np.float64]] = {}
     end = first + count * entry_bytes
     for at in range(first, min(end, len(data) - entry_bytes + 1), entry_bytes):
         tag, kind, values = number(at, 2), number(at + 2, 2), number(at + 4, word)
@@ -43,11 +49,13 @@ def first_directory(data: bytes) -> Directory:
         where = at + 4 + word if total <= word else number(at + 4 + word, word)
         end = max(end, where + total)
         size = INTEGER_BYTES.get(kind)
-        if size and where + total <= len(data):
-            tags.setdefault(tag, tuple(number(where + i * size, size) for i in range(values)))
+        if size and tag in KEPT and tag not in tags and where + total <= len(data):
+            numbers = np.frombuffer(data, f"{'<' if order == 'little' else '>'}u{size}", values, where)
+            tags[tag] = numbers.astype(np.float64)  # of LONG8, sums could be too large for whole numbers
     for offsets, counts in (STRIPS, TILES):
-        spans = zip(tags.get(offsets, ()), tags.get(counts, ()), strict=False)
-        end = max(end, *(offset + length for offset, length in spans), 0)
+        starts, lengths = tags.get(offsets, NOTHING), tags.get(counts, NOTHING)
+        both = min(len(starts), len(lengths))
+        end = max(end, int((starts[:both] + lengths[:both]).max(initial=0)))
     return Directory(tags, end)
 
 
@@ -61,8 +69,8 @@ def orientation(info: Mapping[str | tuple[int, int], object]) -> int:
     exif = exif.removeprefix(b"Exif\0\0")
     if exif[:4] not in (b"II*\0", b"MM\0*"):
         return 1
-    value = first_directory(exif).tags.get(ORIENTATION, (1,))
-    return value[0] if value and 1 <= value[0] <= 8 else 1
+    values = first_directory(exif).tags.get(ORIENTATION, NOTHING)
+    return int(values[0]) if values.size and 1 <= values[0] <= 8 else 1
 
 
 def _from_text(text: object) -> bytes | None:
