@@ -22,8 +22,9 @@ from service.datasets.prototypes import DatasetEncoder
 from service.datasets.records import RegistryLimits
 from service.datasets.registry import Registry
 from service.datasets.store import DatasetStore
-from service.engine import Engine, load_engine, warm_up
+from service.engine import Engine, load_engine, start_decoders, wait_for_decoders, warm_up
 from service.errors import ServiceError
+from service.images.processes import DecoderProcesses
 from service.models.hardware import use_torch_threads
 from service.settings import Settings
 
@@ -36,7 +37,17 @@ def load_parts(settings: Settings) -> Parts:
     Raises:
         ServiceError: a setting, weights, or the database do not allow to start.
     """
-    engine = load_engine(settings)
+    decoders = start_decoders(settings)  # beside the loading
+    try:
+        return _load_parts(settings, decoders)
+    except BaseException:
+        if decoders is not None:
+            decoders.close()
+        raise
+
+
+def _load_parts(settings: Settings, decoders: DecoderProcesses | None) -> Parts:
+    engine = load_engine(settings, elsewhere=decoders.decode if decoders else None)
     database = Database(settings.database_url, settings.data_dir)
     database.migrate()
     encoder = _dataset_encoder(engine)
@@ -50,12 +61,14 @@ def load_parts(settings: Settings) -> Parts:
         RegistryLimits(settings.max_classes, settings.background_build_texts, settings.prototypes_cache_mb * 2**20),
     )
     registry.start()
+    if decoders is not None:
+        wait_for_decoders(decoders)
     warm_up(engine.recognizer)
     # What is loaded stays: looking through it for garbage again and again would stop every thread for long.
     gc.collect()
     gc.freeze()
     log.info("ready", extra={"device": str(engine.hardware), "profile": settings.profile, "database": str(database)})
-    return Parts(engine, registry, database)
+    return Parts(engine, registry, database, decoders)
 
 
 def _dataset_encoder(engine: Engine) -> DatasetEncoder:

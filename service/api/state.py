@@ -11,6 +11,8 @@ from service.datasets.database import Database
 from service.datasets.registry import Registry
 from service.engine import Engine
 from service.errors import NotReady
+from service.images import decode
+from service.images.processes import DecoderProcesses
 from service.recognizer import Recognizer
 from service.settings import Settings
 
@@ -23,6 +25,7 @@ class Parts:
     engine: Engine
     registry: Registry
     database: Database
+    decoders: DecoderProcesses | None
     calibrating: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="calibration")
     )
@@ -34,9 +37,15 @@ class Parts:
     def health(self) -> dict[str, WorkerHealth]:
         return {**self.recognizer.health(), "prototype builder": self.registry.health()}
 
+    def check_picture(self, data: bytes) -> None:
+        """Raises ImageError where it cannot be decoded."""
+        (self.decoders.decode if self.decoders else decode)(data, self.recognizer.limits.image)
+
     def close(self) -> None:
         """Finish what was accepted, then let go of everything."""
         self.recognizer.close()
+        if self.decoders is not None:
+            self.decoders.close()
         self.calibrating.shutdown(cancel_futures=True)
         self.registry.close()
         self.database.close()

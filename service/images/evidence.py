@@ -1,10 +1,12 @@
 """Whether a file ends before its own structure says that it should."""
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from service.errors import ImageTruncated, ImageUnreadable
 from service.images.exif import first_directory
+
+NO_BLOCK = -1
 
 
 def check_png(data: bytes) -> None:
@@ -69,18 +71,26 @@ def _jpeg(data: bytes) -> bool:
 
 
 def _gif(data: bytes) -> bool:
+    return all(label != NO_BLOCK for label, _, _ in gif_blocks(data))
+
+
+def gif_blocks(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """The label (0x2C of a frame, else that of an extension), beginning and end of each block; NO_BLOCK where the
+    trailer or garbage comes. Raises nothing."""
     at = 13 + _gif_palette(data, 10)
     while at < len(data):
+        start = at
         if data[at] == 0x21:
-            at += 2
+            label, at = _little(data, at + 1, 1), at + 2
         elif data[at] == 0x2C:
-            at += 11 + _gif_palette(data, at + 9)
-        else:  # the trailer, or garbage
-            return False
+            label, at = 0x2C, at + 11 + _gif_palette(data, at + 9)
+        else:
+            yield NO_BLOCK, at, at
+            return
         while at < len(data) and data[at]:
             at += 1 + data[at]
         at += 1
-    return True
+        yield label, start, at
 
 
 def _gif_palette(data: bytes, at: int) -> int:
