@@ -37,7 +37,7 @@ ROOT = str(Path(__file__).parents[2])
 START_S = 60.0
 ORPHANS_S = 2.0  # how long a decoder whose service was killed goes on with a picture after its time
 # Memory given back to the system after each picture costs as much as half the decoding
-KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(32 * 2**20)}
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20)}
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
