@@ -1,6 +1,6 @@
 """The process that decodes strangers' pictures: `python -m service.images.worker FD MEMORY_BYTES`.
 
-It knows no secret, opens no file, has only so much memory, and ends when the socket FD is closed.
+It is told no secret, can write to no file, has only so much memory, and ends when the socket FD is closed.
 """
 
 import os
@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from PIL import AvifImagePlugin
 
 from service.errors import ImageError
 from service.images.decode import Decode, decode
@@ -35,6 +36,7 @@ from service.images.wire import (
 )
 
 MOST_FILES = 32
+MOST_THREADS = 4  # of one picture, as libheif takes; by itself libavif would take one for each processor
 FIRST_TO_END = "1000"  # where memory runs out, the system ends this process and not the service
 
 
@@ -55,6 +57,7 @@ def _confine(memory_bytes: int) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)  # what codecs print about strangers' files belongs into no log
     os.close(nowhere)
+    AvifImagePlugin.DEFAULT_MAX_THREADS = MOST_THREADS
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(FIRST_TO_END, encoding="ascii")
     # Of the address space much is libraries' code and never touched

@@ -17,14 +17,16 @@ class PictureSettings(BaseModel):
     )
     decoders: Literal["processes", "threads"] = Field(
         "processes",
-        description="Where the service decodes pictures: in supervised processes, as many as `L2R2_THREADS`, which may "
-        "crash or hang without harm to it; or in threads of its own.",
+        description="Where the service decodes pictures: `processes`, as many as `L2R2_THREADS`, may crash, hang or run "
+        "out of memory without harm to it; `threads` of its own are for platforms that lack what these need.",
     )
     decode_timeout_s: float = Field(
         10.0, gt=0, le=600, description="Seconds that decoding a picture may take in a decoder process."
     )
     decoder_memory_mb: int = Field(
-        2048, ge=256, description="Most memory of a decoder process, in MiB; the largest pictures take about half."
+        2048,
+        ge=256,
+        description="Most memory of a decoder process, in MiB; 16 bytes for each of `L2R2_MAX_IMAGE_PIXELS` are enough.",
     )
     working_pixels: int = Field(
         4_000_000,
