@@ -17,8 +17,8 @@ class PictureSettings(BaseModel):
     )
     decoders: Literal["processes", "threads"] = Field(
         "processes",
-        description="Where the service decodes pictures: `processes`, as many as `L2R2_THREADS`, may crash, hang or run "
-        "out of memory without harm to it; `threads` of its own are for platforms that lack what these need.",
+        description="Where the service decodes pictures: `processes`, as many as `L2R2_THREADS`, may crash, hang or "
+        "run out of memory without harm to it; `threads` of its own are for platforms that lack what these need.",
     )
     decode_timeout_s: float = Field(
         10.0, gt=0, le=600, description="Seconds that decoding a picture may take in a decoder process."
@@ -26,7 +26,7 @@ class PictureSettings(BaseModel):
     decoder_memory_mb: int = Field(
         2048,
         ge=256,
-        description="Most memory of a decoder process, in MiB; 16 bytes for each of `L2R2_MAX_IMAGE_PIXELS` are enough.",
+        description="Most memory of a decoder process, in MiB; 16 bytes for each of `L2R2_MAX_IMAGE_PIXELS` suffice.",
     )
     working_pixels: int = Field(
         4_000_000,
