@@ -3,16 +3,22 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Lifespan
 
 import service
-from service.api import calibration, classify, datasets, health, problems, versions
+from service.access.keyring import Keyring
+from service.access.limits import Limits
+from service.api import calibration, classify, datasets, health, pages, problems, versions
+from service.api.guard import Guard
+from service.api.headers import SecurityHeaders, with_cors
+from service.api.life import Life
 from service.api.middleware import BodyLimit, RequestContext
+from service.api.openapi import with_keys
+from service.api.own_host import OwnHost
 from service.api.state import Parts, State
 from service.datasets.build_store import BuildStore
 from service.datasets.builder import PrototypeBuilder
@@ -22,11 +28,13 @@ from service.datasets.prototypes import DatasetEncoder
 from service.datasets.records import RegistryLimits
 from service.datasets.registry import Registry
 from service.datasets.store import DatasetStore
-from service.engine import Engine, load_engine, start_decoders, wait_for_decoders, warm_up
-from service.errors import ServiceError
-from service.images.processes import DecoderProcesses
+from service.engine import Engine, load_engine, start_decoders, wait_for_decoders
 from service.models.hardware import use_torch_threads
 from service.settings import Settings
+from service.watching.canary import Canary
+
+if TYPE_CHECKING:
+    from service.fetching.fetch import Fetcher
 
 log = logging.getLogger(__name__)
 
@@ -39,15 +47,18 @@ def load_parts(settings: Settings) -> Parts:
     """
     decoders = start_decoders(settings)  # beside the loading
     try:
-        return _load_parts(settings, decoders)
+        engine = load_engine(settings, decoders=decoders)
+        if decoders is not None:
+            wait_for_decoders(decoders)
+        return assemble(settings, engine)
     except BaseException:
         if decoders is not None:
             decoders.close()
         raise
 
 
-def _load_parts(settings: Settings, decoders: DecoderProcesses | None) -> Parts:
-    engine = load_engine(settings, elsewhere=decoders.decode if decoders else None)
+def assemble(settings: Settings, engine: Engine) -> Parts:
+    """The same with models that are loaded already."""
     database = Database(settings.database_url, settings.data_dir)
     database.migrate()
     encoder = _dataset_encoder(engine)
@@ -61,20 +72,20 @@ def _load_parts(settings: Settings, decoders: DecoderProcesses | None) -> Parts:
         RegistryLimits(settings.max_classes, settings.background_build_texts, settings.prototypes_cache_mb * 2**20),
     )
     registry.start()
-    if decoders is not None:
-        wait_for_decoders(decoders)
-    warm_up(engine.recognizer)
+    canary = Canary(engine.recognizer, settings.canary_interval_s, patience_s=settings.stall_s)
+    canary.prepare()
+    asyncio.run(canary.try_once())
     # What is loaded stays: looking through it for garbage again and again would stop every thread for long.
     gc.collect()
     gc.freeze()
     log.info("ready", extra={"device": str(engine.hardware), "profile": settings.profile, "database": str(database)})
-    return Parts(engine, registry, database, decoders)
+    return Parts(engine, registry, database, canary, settings.stall_s)
 
 
 def _dataset_encoder(engine: Engine) -> DatasetEncoder:
     from service.models.comparing import ResidentPrototypes  # torch, which takes its time to import
 
-    recognizer, device = engine.recognizer, engine.hardware.device
+    recognizer, hardware = engine.recognizer, engine.hardware
     return DatasetEncoder(
         recognizer.encoder.name,
         recognizer.encoder.revision,
@@ -82,7 +93,7 @@ def _dataset_encoder(engine: Engine) -> DatasetEncoder:
         recognizer.embed_exemplar,
         picture_revision=f"{recognizer.localizer.name} {recognizer.localizer.revision}",
         shared_space=engine.encoder_row.family == "embedded_clip",  # its projector lays texts near pictures
-        resident=lambda prototypes: ResidentPrototypes(prototypes, device),
+        resident=lambda prototypes: ResidentPrototypes(prototypes, hardware),
     )
 
 
@@ -93,30 +104,56 @@ def _traffic(engine: Engine) -> Traffic:
     return Traffic(lambda: engine.recognizer.occupancy.is_busy, use_threads)
 
 
-def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None) -> FastAPI:
-    """The application; it listens at once and is ready when loading is done. `on_failure` is called if that fails."""
-    state = State(settings)
+def _fetcher(settings: Settings) -> "Fetcher | None":
+    if not settings.fetch_urls:
+        return None
+    from service.fetching.fetch import Fetcher, FetchLimits  # an HTTP client, which nothing else here needs
 
-    def loading_ended(task: asyncio.Future[Parts]) -> None:
-        error = task.exception()
-        if error is None:
-            state.parts = task.result()
-        else:
-            state.failure = error.detail if isinstance(error, ServiceError) else f"{type(error).__name__}: {error}"
-            log.critical("the service cannot start", extra={"detail": state.failure}, exc_info=_traceback_of(error))
-            on_failure()
-        state.loaded.set()
+    hosts = [host.strip().lower() for host in (settings.fetch_hosts or "").split(",")]
+    limits = FetchLimits(
+        settings.fetch_timeout_s,
+        settings.max_image_bytes,
+        settings.fetch_redirects,
+        settings.fetch_concurrent,
+        tuple(filter(None, hosts)),
+    )
+    return Fetcher(limits)
 
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        loader = ThreadPoolExecutor(1, thread_name_prefix="loader")  # its own: the loop's end does not wait for it
-        asyncio.get_running_loop().run_in_executor(loader, load_parts, settings).add_done_callback(loading_ended)
-        yield
-        state.draining = True
-        if state.parts is not None:
-            await asyncio.to_thread(state.parts.close)
 
-    app = _Application(
+def create_app(
+    settings: Settings,
+    on_failure: Callable[[], None] = lambda: None,
+    on_beyond_help: Callable[[str], None] = lambda _reason: None,
+    load: Callable[[Settings], Parts] = load_parts,
+) -> FastAPI:
+    """The application; it listens at once and is ready when loading is done.
+
+    Args:
+        on_failure: called if loading fails.
+        on_beyond_help: called, from another thread, if only a new process can help.
+
+    Raises:
+        SettingsError: the key file cannot be read.
+    """
+    state = State(settings, _fetcher(settings))
+    keyring = Keyring(settings.keys_file) if settings.keys_file is not None else None
+    app = _described(settings, Life(state, load, on_failure, on_beyond_help).lifespan)
+    app.state.service = state
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    if keyring is not None:  # around the others: who has no key is told nothing else, and no body of his is read
+        app.add_middleware(Guard, keyring=keyring, limits=Limits(), public_paths=settings.public_paths)
+    elif not settings.allow_anonymous:
+        app.add_middleware(OwnHost)
+    problems.install(app)
+    if settings.docs == "on":
+        pages.install(app)
+    for router in (classify.router, datasets.router, versions.router, calibration.router, health.router):
+        app.include_router(router)
+    return app
+
+
+def _described(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
+    return _Application(
         title="L2R2",
         summary="Zero-shot image recognition that finds the object first.",
         description="After “Localize to Recognize Robustly”: the full picture and the located foreground are compared "
@@ -124,20 +161,24 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
         version=service.__version__,
         license_info={"name": "MIT", "identifier": "MIT"},
         lifespan=lifespan,
+        openapi_url=None if settings.docs == "off" else "/openapi.json",
+        docs_url=None,  # see `pages`
+        redoc_url=None,
     )
-    app.state.service = state
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    problems.install(app)
-    for router in (classify.router, datasets.router, versions.router, calibration.router, health.router):
-        app.include_router(router)
-    return app
-
-
-def _traceback_of(error: BaseException) -> BaseException | None:
-    """A ServiceError's words say what to do; anything else is a fault whose place must be known."""
-    return None if isinstance(error, ServiceError) else error
 
 
 class _Application(FastAPI):
+    """Outermost is what a crash's answer too must have: its request id, its headers."""
+
     def build_middleware_stack(self) -> ASGIApp:
-        return RequestContext(super().build_middleware_stack())  # outermost, so that a crash too has its request id
+        inner = with_cors(super().build_middleware_stack(), self._state.settings.cors_origins)
+        return RequestContext(SecurityHeaders(inner), lambda: self._state.draining)
+
+    def openapi(self) -> dict[str, Any]:
+        settings = self._state.settings
+        return with_keys(super().openapi(), settings.keys_file is not None, settings.public_paths)
+
+    @property
+    def _state(self) -> State:
+        state: State = self.state.service
+        return state

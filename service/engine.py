@@ -1,17 +1,10 @@
 """Settings become a recognizer: the part of the composition that the server and the command line share."""
 
-import asyncio
-import io
 import logging
 from dataclasses import dataclass
 
-import numpy as np
-from PIL import Image, ImageDraw
-
-from service.datasets.prototypes import unsaved_dataset
-from service.datasets.spec import ClassEntry, DatasetSpec
 from service.errors import InvalidFields, SettingsError
-from service.images import FORMATS, Decode, ImageLimits
+from service.images import FORMATS, ImageLimits
 from service.images.process import Fault
 from service.images.processes import DecoderProcesses
 from service.models.batch_size import FOR_EACH_THREAD, BatchSizes, batch_sizes
@@ -22,7 +15,7 @@ from service.models.hardware import Hardware, choose_hardware, one_blas_thread, 
 from service.models.weights import Progress, WeightsStore
 from service.recognizer import Recognizer
 from service.settings import Settings, bare_environment
-from service.stages.options import Limits, Options
+from service.stages.options import Limits
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +27,7 @@ class Engine:
     localizer_row: Model
     encoder_row: Model
     segmenter_row: Model | None
+    decoders: DecoderProcesses | None = None
 
 
 def weights_store(settings: Settings, progress: Progress | None = None) -> WeightsStore:
@@ -75,8 +69,10 @@ def _find(name: str, kind: Kind) -> Model:
         raise SettingsError(f"L2R2_{kind.upper()}: {error.problems[0].detail}") from None
 
 
-def load_engine(settings: Settings, progress: Progress | None = None, elsewhere: Decode | None = None) -> Engine:
-    """Fetch what is missing, load both models, start their workers. elsewhere: decodes pictures in other processes.
+def load_engine(
+    settings: Settings, progress: Progress | None = None, decoders: DecoderProcesses | None = None
+) -> Engine:
+    """Fetch what is missing, load both models, start their workers; pictures are decoded by the `decoders`, else here.
 
     Raises:
         SettingsError, WeightsError.
@@ -96,8 +92,9 @@ def load_engine(settings: Settings, progress: Progress | None = None, elsewhere:
     segmenter = load_segmenter(segmenter_row, store, hardware) if segmenter_row is not None else None
     families = (localizer_row.family, None if segmenter_row is None else segmenter_row.family, encoder_row.family)
     sizes = batch_sizes(hardware, families, (localizer, segmenter, encoder), settings.max_batch_size)
+    elsewhere = decoders.decode if decoders else None
     recognizer = Recognizer(localizer, encoder, _limits(settings, hardware, sizes), segmenter, elsewhere)
-    return Engine(recognizer, hardware, localizer_row, encoder_row, segmenter_row)
+    return Engine(recognizer, hardware, localizer_row, encoder_row, segmenter_row, decoders)
 
 
 def start_decoders(settings: Settings) -> DecoderProcesses | None:
@@ -150,23 +147,3 @@ def _limits(settings: Settings, hardware: Hardware, sizes: BatchSizes) -> Limits
         overlap=hardware.device == "cuda" if settings.overlap == "auto" else settings.overlap == "on",
         memory_bytes=settings.embeddings_cache_mb * 2**20,
     )
-
-
-def warm_up(recognizer: Recognizer) -> None:
-    """One real inference through all stages. Raises ServiceError if it fails."""
-    spec = DatasetSpec((ClassEntry("circle"), ClassEntry("square")))
-    dataset = unsaved_dataset(spec, recognizer.encoder.embed_texts)
-    answer = asyncio.run(recognizer.recognize(_disc_png(), dataset, Options()))
-    if answer.fallback == "timeout":
-        limit_s = recognizer.limits.locate_timeout_s
-        raise SettingsError(f"the localizer needs more than L2R2_LOCATE_TIMEOUT_S={limit_s:g} for one picture")
-    recognizer.forget()  # the next one is to be real too
-
-
-def _disc_png() -> bytes:
-    ground = np.linspace(200, 255, 320, dtype=np.uint8)[None, :, None].repeat(240, axis=0).repeat(3, axis=2)
-    picture = Image.fromarray(np.ascontiguousarray(ground))
-    ImageDraw.Draw(picture).ellipse((100, 60, 220, 180), fill=(200, 30, 30))
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()

@@ -3,6 +3,11 @@
 ServiceError
 ├── BadRequest                 400  malformed_request
 ├── InvalidFields              422  invalid_fields
+│   ├── UrlRefused             422  url_refused
+│   └── UrlFailed              422  url_failed
+├── Unauthorized               401  unauthorized
+├── Forbidden                  403  forbidden
+├── RateLimited                429  rate_limited
 ├── BodyTooLarge               413  body_too_large
 ├── UnsupportedMediaType       415  unsupported_media_type
 ├── ImageError
@@ -76,6 +81,26 @@ class InvalidFields(ServiceError):
     @property
     def problems(self) -> Sequence[FieldProblem]:
         return self._problems
+
+
+class UrlRefused(InvalidFields):
+    code, title = "url_refused", "Nothing is fetched from this address"
+
+
+class UrlFailed(InvalidFields):
+    code, title = "url_failed", "The picture could not be fetched"
+
+
+class Unauthorized(ServiceError):
+    status, code, title = 401, "unauthorized", "A valid key is needed"
+
+
+class Forbidden(ServiceError):
+    status, code, title = 403, "forbidden", "This is not allowed"
+
+
+class RateLimited(ServiceError):
+    status, code, title = 429, "rate_limited", "The key's limit is reached"
 
 
 class BodyTooLarge(ServiceError):

@@ -1,0 +1,1 @@
+"""The web server around the application: its beginning and its end."""
