@@ -35,6 +35,7 @@ from service.images.wire import (
 COMMAND = (sys.executable, "-P", "-B", "-m", "service.images.worker")
 ROOT = str(Path(__file__).parents[2])
 START_S = 60.0
+BUFFER_BYTES = 4 * 2**20  # or what the system allows: the fewer times a picture's two ends wait for each other
 ORPHANS_S = 2.0  # how long a decoder whose service was killed goes on with a picture after its time
 # Memory given back to the system after each picture costs as much as half the decoding
 KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20)}
@@ -80,6 +81,8 @@ class DecoderProcess:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], memory_bytes: int) -> None:
         """Starts it; raises OSError. It needs a moment until it is ready."""
         self._end, its_end = socket.socketpair()
+        for end in (self._end, its_end):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
         self._is_ready = False
         try:
             with its_end:
