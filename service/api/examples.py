@@ -20,6 +20,7 @@ _TITLES = {
     500: "A model failed on this input",
     503: "Not ready, building or overloaded; see Retry-After",
     504: "The request took too long",
+    507: "There is no room to keep it; nothing was changed",
 }
 _CODES = {
     400: "malformed_request",
@@ -34,6 +35,7 @@ _CODES = {
     500: "model_failed",
     503: "overloaded",
     504: "deadline_exceeded",
+    507: "storage_full",
 }
 
 
@@ -191,9 +193,5 @@ CLASSIFY_BODY: dict[str, Any] = {
     "parameters": _RAW_PARAMETERS,
     "requestBody": {"required": True, "content": {**_body("image", _FILE, _BASE64), **_RAW}},
 }
-CLASSIFY_BATCH_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": _body("images", {"type": "array", "items": _FILE}, {"type": "array", "items": _BASE64}),
-    }
-}
+_FILES, _TEXTS = {"type": "array", "items": _FILE}, {"type": "array", "items": _BASE64}
+CLASSIFY_BATCH_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": _body("images", _FILES, _TEXTS)}}

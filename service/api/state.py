@@ -49,6 +49,8 @@ class Parts:
         (decoders.decode if decoders else decode)(data, self.recognizer.limits.image)
 
     def unready_because(self) -> str | None:
+        if self.database.damage is not None:
+            return "the database is damaged; the log tells what to do"
         return unready_because(self._judged(), self.canary.trial, self.stall_s)
 
     def beyond_help_because(self) -> str | None:
