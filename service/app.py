@@ -28,7 +28,7 @@ from service.datasets.prototypes import DatasetEncoder
 from service.datasets.records import RegistryLimits
 from service.datasets.registry import Registry
 from service.datasets.store import DatasetStore
-from service.engine import Engine, load_engine
+from service.engine import Engine, load_engine, start_decoders, wait_for_decoders
 from service.models.hardware import use_torch_threads
 from service.settings import Settings
 from service.watching.canary import Canary
@@ -46,7 +46,16 @@ def load_parts(settings: Settings) -> Parts:
         ServiceError: a setting, weights, or the database do not allow to start.
     """
     database = _database(settings)  # first: what is wrong there is known before gigabytes are loaded
-    return assemble(settings, load_engine(settings), database)
+    decoders = start_decoders(settings)  # beside the loading
+    try:
+        engine = load_engine(settings, decoders=decoders)
+        if decoders is not None:
+            wait_for_decoders(decoders)
+        return assemble(settings, engine, database)
+    except BaseException:
+        if decoders is not None:
+            decoders.close()
+        raise
 
 
 def assemble(settings: Settings, engine: Engine, database: Database | None = None) -> Parts:

@@ -4,15 +4,17 @@ import logging
 from dataclasses import dataclass
 
 from service.errors import InvalidFields, SettingsError
-from service.images import ImageLimits
+from service.images import FORMATS, ImageLimits
+from service.images.process import Fault
+from service.images.processes import DecoderProcesses
 from service.models.batch_size import FOR_EACH_THREAD, BatchSizes, batch_sizes
 from service.models.catalog import GIVES_MASKS, PROFILES, Kind, Model, Profile
 from service.models.factory import load_encoder, load_localizer, load_segmenter
 from service.models.find import find_model
-from service.models.hardware import Hardware, choose_hardware, one_blas_thread, set_torch_threads
+from service.models.hardware import Hardware, choose_hardware, one_blas_thread, set_torch_threads, usable_processors
 from service.models.weights import Progress, WeightsStore
 from service.recognizer import Recognizer
-from service.settings import Settings
+from service.settings import Settings, bare_environment
 from service.stages.options import Limits
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ class Engine:
     localizer_row: Model
     encoder_row: Model
     segmenter_row: Model | None
+    decoders: DecoderProcesses | None = None
 
 
 def weights_store(settings: Settings, progress: Progress | None = None) -> WeightsStore:
@@ -66,13 +69,16 @@ def _find(name: str, kind: Kind) -> Model:
         raise SettingsError(f"L2R2_{kind.upper()}: {error.problems[0].detail}") from None
 
 
-def load_engine(settings: Settings, progress: Progress | None = None) -> Engine:
-    """Fetch what is missing, load both models, start their workers.
+def load_engine(
+    settings: Settings, progress: Progress | None = None, decoders: DecoderProcesses | None = None
+) -> Engine:
+    """Fetch what is missing, load both models, start their workers; pictures are decoded by the `decoders`, else here.
 
     Raises:
         SettingsError, WeightsError.
     """
     localizer_row, encoder_row, segmenter_row = chosen_models(settings)
+    image_limits(settings)  # a bad one stops the start before anything is loaded
     rows = [row for row in (localizer_row, encoder_row, segmenter_row) if row is not None]
     one_blas_thread()
     hardware = choose_hardware(settings.device, settings.dtype, settings.threads, settings.compile)
@@ -86,17 +92,49 @@ def load_engine(settings: Settings, progress: Progress | None = None) -> Engine:
     segmenter = load_segmenter(segmenter_row, store, hardware) if segmenter_row is not None else None
     families = (localizer_row.family, None if segmenter_row is None else segmenter_row.family, encoder_row.family)
     sizes = batch_sizes(hardware, families, (localizer, segmenter, encoder), settings.max_batch_size)
-    recognizer = Recognizer(localizer, encoder, _limits(settings, hardware, sizes), segmenter)
-    return Engine(recognizer, hardware, localizer_row, encoder_row, segmenter_row)
+    elsewhere = decoders.decode if decoders else None
+    recognizer = Recognizer(localizer, encoder, _limits(settings, hardware, sizes), segmenter, elsewhere)
+    return Engine(recognizer, hardware, localizer_row, encoder_row, segmenter_row, decoders)
+
+
+def start_decoders(settings: Settings) -> DecoderProcesses | None:
+    """For a service that is open to strangers; None where settings want its own threads to decode."""
+    if settings.decoders == "threads":
+        return None
+    return DecoderProcesses(
+        settings.threads or usable_processors(),
+        settings.decode_timeout_s,
+        settings.decoder_memory_mb * 2**20,
+        bare_environment(),
+    )
+
+
+def wait_for_decoders(decoders: DecoderProcesses) -> None:
+    """Raises SettingsError if they do not start."""
+    try:
+        decoders.wait_ready()
+    except Fault as fault:
+        raise SettingsError(f"a decoder process does not start (L2R2_DECODERS is processes): {fault}") from None
+
+
+def image_limits(settings: Settings) -> ImageLimits:
+    """Raises SettingsError, listing the known formats."""
+    formats = tuple(FORMATS) if settings.formats is None else tuple(map(str.strip, settings.formats.split(",")))
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise SettingsError(f"L2R2_FORMATS: {unknown[0]!r} is not known; known: {', '.join(FORMATS)}")
+    return ImageLimits(
+        max_bytes=settings.max_image_bytes,
+        max_pixels=settings.max_image_pixels,
+        working_pixels=settings.working_pixels,
+        max_metadata_bytes=settings.max_metadata_bytes,
+        formats=formats,
+    )
 
 
 def _limits(settings: Settings, hardware: Hardware, sizes: BatchSizes) -> Limits:
     return Limits(
-        image=ImageLimits(
-            max_bytes=settings.max_image_bytes,
-            max_pixels=settings.max_image_pixels,
-            working_pixels=settings.working_pixels,
-        ),
+        image=image_limits(settings),
         branches=profile_of(settings).branches,
         box_threshold=settings.box_threshold,
         box_margin=settings.box_margin,

@@ -16,6 +16,7 @@ import numpy as np
 from service.batching import WorkerHealth
 from service.datasets.records import Dataset
 from service.errors import DeadlineExceeded, Overloaded
+from service.images import Decode
 from service.models.ports import Encoder, Floats, Localizer, PromptSet, Segmenter
 from service.recognition.answers import Cascade, ObjectAnswer, Recognition
 from service.recognition.scoring import unit
@@ -35,11 +36,16 @@ from service.turns import Turns
 
 
 class Recognizer:
-    """One localizer, perhaps one segmenter, and one encoder, each behind a queue and a worker; decoding and resizing in
-    a pool of threads."""
+    """One localizer, perhaps one segmenter, and one encoder, each behind a queue and a worker; resizing, and decoding
+    unless that is done `elsewhere`, in a pool of threads."""
 
     def __init__(
-        self, localizer: Localizer, encoder: Encoder, limits: Limits, segmenter: Segmenter | None = None
+        self,
+        localizer: Localizer,
+        encoder: Encoder,
+        limits: Limits,
+        segmenter: Segmenter | None = None,
+        elsewhere: Decode | None = None,
     ) -> None:
         self.localizer, self.encoder, self.segmenter, self.limits = localizer, encoder, segmenter, limits
         makes_masks = segmenter is not None or localizer.gives_masks
@@ -47,7 +53,7 @@ class Recognizer:
         self._pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="pictures")
         models = [model for model in (localizer, segmenter, encoder) if model is not None]
         self._memory = Memory(limits.memory_bytes, [f"{model.name} {model.revision}" for model in models])
-        self._decoding = Decoding(self._memory, limits, self._pool)
+        self._decoding = Decoding(self._memory, limits, self._pool, elsewhere)
         turn = None if limits.overlap else Turns(limits.locate_timeout_s)
         self._locating = Locating(localizer, segmenter, limits, self._pool, turn)
         self._looking = Looking(encoder, limits, self._pool, turn)
@@ -86,16 +92,14 @@ class Recognizer:
     def embed_exemplar(self, data: bytes, prompts: PromptSet) -> Floats:
         """A class's example picture as a unit vector `[D]`: the mean of its full and its fg view, for one thread.
 
-        Raises:
-            ImageError, InvalidFields, Overloaded, DeadlineExceeded, ModelFailed.
+        Raises ImageError, InvalidFields, Overloaded, DeadlineExceeded, ModelFailed.
         """
         photo = self._decoding.opened_now(data)
         detections = self._locating.find_now(photo, prompts)
         strong = [found for found in detections if found.score >= self.localizer.default_threshold]
         sight = Sight(strong[0], (FULL, FG)) if strong else Sight(None, (FULL,))
         looks = self._seeing.look_now(photo, sight, Style(self.encoder.pad_colour), self.limits.request_timeout_s)
-        mean: Floats = unit(np.mean(list(looks.values()), axis=0))
-        return mean
+        return unit(np.mean(list(looks.values()), axis=0))
 
     @property
     def usual_branches(self) -> tuple[str, ...]:

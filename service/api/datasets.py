@@ -41,7 +41,7 @@ def register(request: Request, body: NewDataset) -> Response:
     under the same name is refused."""
     registry = parts_of(request).registry
     content = checked(DatasetIn, body)
-    exemplars = Exemplars.read(content.images, parts_of(request).recognizer.limits.image)
+    exemplars = Exemplars.read(content.images, parts_of(request).check_picture)
     spec = content.spec(exemplars)
     info, is_new = registry.register(content.name, spec, replace=False, pictures=exemplars.data)
     status = _status(info, is_new)
@@ -77,7 +77,7 @@ def replace(request: Request, name: str, body: OtherContent) -> Response:
     if content.name not in (None, name):
         raise InvalidFields(FieldProblem("name", f"must be {name!r}, as in the address, or be left out"))
     registry = parts_of(request).registry
-    exemplars = Exemplars.read(content.images, parts_of(request).recognizer.limits.image)
+    exemplars = Exemplars.read(content.images, parts_of(request).check_picture)
     spec = content.spec(exemplars)
     info, is_new = registry.register(name, spec, replace=True, pictures=exemplars.data)
     return _response(info, spec, _status(info, is_new))

@@ -3,12 +3,11 @@
 import hashlib
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.api.bodies import from_base64
 from service.errors import FieldProblem, ImageError, InvalidFields
-from service.images import ImageLimits, decode
 
 REFERENCE = "sha256:"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -23,8 +22,11 @@ class Exemplars:
     data: Mapping[str, bytes]
 
     @classmethod
-    def read(cls, images: Sequence[Sequence[str]], limits: ImageLimits) -> "Exemplars":
-        """From each class's pictures as they were sent. Raises InvalidFields, naming every bad one."""
+    def read(cls, images: Sequence[Sequence[str]], check: Callable[[bytes], object]) -> "Exemplars":
+        """From each class's pictures as they were sent; `check` raises ImageError for one that cannot be decoded.
+
+        Raises InvalidFields, naming every bad one.
+        """
         data: dict[str, bytes] = {}
         digests: list[tuple[str, ...]] = []
         problems: list[FieldProblem] = []
@@ -32,7 +34,7 @@ class Exemplars:
             found = []
             for number, text in enumerate(sent):
                 try:
-                    found.append(_read(f"classes[{place}].images[{number}]", text, limits, data))
+                    found.append(_read(f"classes[{place}].images[{number}]", text, check, data))
                 except InvalidFields as error:
                     problems.extend(error.problems)
             digests.append(tuple(found))
@@ -45,7 +47,7 @@ def reference_to(sha256: str) -> str:
     return REFERENCE + sha256
 
 
-def _read(field: str, text: str, limits: ImageLimits, data: dict[str, bytes]) -> str:
+def _read(field: str, text: str, check: Callable[[bytes], object], data: dict[str, bytes]) -> str:
     """The picture's digest; its bytes, if they were sent and can be decoded, are put into `data`."""
     if text.startswith(REFERENCE):
         digest = text.removeprefix(REFERENCE)
@@ -57,7 +59,7 @@ def _read(field: str, text: str, limits: ImageLimits, data: dict[str, bytes]) ->
     if digest not in data:
         try:
             with _decoding:
-                decode(picture, limits)
+                check(picture)
         except ImageError as error:
             raise InvalidFields(FieldProblem(field, error.detail)) from None
         data[digest] = picture

@@ -12,6 +12,7 @@ from service.datasets.database import Database
 from service.datasets.registry import Registry
 from service.engine import Engine
 from service.errors import NotReady
+from service.images import decode
 from service.recognizer import Recognizer
 from service.settings import Settings
 from service.watching.canary import Canary
@@ -42,6 +43,11 @@ class Parts:
     def health(self) -> dict[str, WorkerHealth]:
         return {**self.recognizer.health(), "prototype builder": self.registry.health()}
 
+    def check_picture(self, data: bytes) -> None:
+        """Raises ImageError where it cannot be decoded."""
+        decoders = self.engine.decoders
+        (decoders.decode if decoders else decode)(data, self.recognizer.limits.image)
+
     def unready_because(self) -> str | None:
         if self.database.damage is not None:
             return "the database is damaged; the log tells what to do"
@@ -58,6 +64,8 @@ class Parts:
     def close(self, timeout_s: float | None = None) -> bool:
         """Finish what was accepted, then let go of everything; false if a worker did not end in time."""
         ended = self.recognizer.close(timeout_s)
+        if self.engine.decoders is not None:
+            self.engine.decoders.close()
         self.calibrating.shutdown(wait=ended, cancel_futures=True)
         if ended:
             self.registry.close()

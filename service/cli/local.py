@@ -70,7 +70,7 @@ def read_spec(
     from service.api.exemplars import Exemplars
     from service.api.problems import invalid_fields
     from service.errors import BadRequest, FieldProblem, InvalidFields
-    from service.images import DEFAULT_LIMITS
+    from service.images import decode
 
     if (classes is None) == (file is None):
         raise InvalidFields(FieldProblem("classes", "give either --classes or --spec"))
@@ -92,7 +92,7 @@ def read_spec(
         raise invalid_fields(error.errors()) from None
     if any(content.images):
         raise InvalidFields(FieldProblem("spec", "example pictures need a registered dataset"))
-    return content.spec(Exemplars.read(content.images, DEFAULT_LIMITS))
+    return content.spec(Exemplars.read(content.images, decode))
 
 
 class LocalRecognizer:

@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from service.images.evidence import check_gif, check_jpeg, check_png, cut_short
 from service.images.exif import orientation
 from service.images.formats import open_image, sniff
 from service.images.memory import LARGE_BYTES, LargePicture, decoding_bytes, one_large_at_a_time
+from service.images.metadata import check_stored, check_unpacked
 from service.images.picture import DEFAULT_LIMITS, ImageLimits, Picture
 from service.images.png_rows import lacks_rows
 from service.images.upright import reduction, upright
@@ -41,6 +42,12 @@ FAILURES = (
 )
 
 
+class Decode(Protocol):
+    """What `decode` is, here or in a process of its own."""
+
+    def __call__(self, data: bytes, limits: ImageLimits = DEFAULT_LIMITS, small_only: bool = False) -> Picture: ...
+
+
 class _Shown(NamedTuple):
     rgb: NDArray[np.uint8]
     width: int
@@ -57,15 +64,11 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, small_only: bool =
 
     Raises:
         ImageUnsupported: no allowed format, judged by content.
-        ImageTooLarge: too many bytes, or pixels by the header.
+        ImageTooLarge: too many bytes, of metadata too, or pixels by the header.
         ImageTruncated: the file ends too early.
         ImageUnreadable: damaged.
     """
-    if not data:
-        raise ImageUnreadable("The image is empty: 0 bytes.")
-    if len(data) > limits.max_bytes:
-        raise ImageTooLarge(f"The image has {len(data)} bytes; at most {limits.max_bytes} are allowed.")
-    name = sniff(data)
+    name = judge(data, limits)
     try:
         shown = _decode(name, data, limits, small_only)
     except Image.DecompressionBombError as error:
@@ -78,6 +81,18 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, small_only: bool =
     return Picture(*shown, name)
 
 
+def judge(data: bytes, limits: ImageLimits) -> str:
+    """The format's name, by the first bytes alone.
+
+    Raises ImageTruncated, ImageTooLarge, ImageUnsupported, or ImageUnreadable where there is nothing.
+    """
+    if not data:
+        raise ImageUnreadable("The image is empty: 0 bytes.")
+    if len(data) > limits.max_bytes:
+        raise ImageTooLarge(f"The image has {len(data)} bytes; at most {limits.max_bytes} are allowed.")
+    return sniff(data, limits.formats)
+
+
 def _decode(name: str, data: bytes, limits: ImageLimits, small_only: bool) -> _Shown:
     if name == "png":
         check_png(data)
@@ -88,8 +103,10 @@ def _decode(name: str, data: bytes, limits: ImageLimits, small_only: bool) -> _S
     scans = data.count(b"\xff\xda") if name == "jpeg" else 0
     if scans > MAX_SCANS:
         raise ImageTooLarge(f"The JPEG image has {scans} scans; at most {MAX_SCANS} are allowed.")
+    check_stored(name, data, limits.max_metadata_bytes)
     with open_image(name, data) as image:
         _check_pixels(image, limits)
+        check_unpacked(name, image.info, limits.max_metadata_bytes)
         if name == "png":
             image.info[BIT_DEPTH] = data[24]
         if scans * image.width * image.height > MAX_SCANNED_PIXELS:

@@ -8,6 +8,7 @@ from service.errors import ImageTooLarge, ImageTruncated, ImageUnreadable
 from service.images.exif import first_directory
 
 MOST_PIECES = 50_000  # segments or chunks: the readers take microseconds and hundreds of bytes for each
+NO_BLOCK = -1
 
 
 def check_png(data: bytes) -> None:
@@ -44,7 +45,7 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 def check_gif(data: bytes) -> None:
     """Raises ImageTooLarge for more than MOST_PIECES frames and extensions."""
-    if sum(1 for _ in islice(_gif_blocks(data), MOST_PIECES + 1)) > MOST_PIECES:
+    if sum(1 for _ in islice(gif_blocks(data), MOST_PIECES + 1)) > MOST_PIECES:
         raise ImageTooLarge(f"The GIF image has more blocks than the {MOST_PIECES} that are allowed.")
 
 
@@ -95,23 +96,26 @@ def _jpeg(data: bytes) -> bool:
 
 
 def _gif(data: bytes) -> bool:
-    return max(_gif_blocks(data), default=13 + _gif_palette(data, 10)) >= len(data)
+    return all(label != NO_BLOCK for label, _, _ in gif_blocks(data))
 
 
-def _gif_blocks(data: bytes) -> Iterator[int]:
-    """Where each frame and each extension ends, up to the trailer or garbage."""
+def gif_blocks(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """The label (0x2C of a frame, else that of an extension), beginning and end of each block; NO_BLOCK where the
+    trailer or garbage comes. Raises nothing."""
     at = 13 + _gif_palette(data, 10)
     while at < len(data):
+        start = at
         if data[at] == 0x21:
-            at += 2
+            label, at = _little(data, at + 1, 1), at + 2
         elif data[at] == 0x2C:
-            at += 11 + _gif_palette(data, at + 9)
+            label, at = 0x2C, at + 11 + _gif_palette(data, at + 9)
         else:
+            yield NO_BLOCK, at, at
             return
         while at < len(data) and data[at]:
             at += 1 + data[at]
         at += 1
-        yield at
+        yield label, start, at
 
 
 def _gif_palette(data: bytes, at: int) -> int:

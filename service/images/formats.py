@@ -4,7 +4,7 @@ import io
 import re
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from PIL import ImageFile
@@ -81,11 +81,20 @@ READERS: Mapping[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
 }
 
 
-def sniff(data: bytes) -> str:
-    """The format's name (a key of FORMATS) by content.
+def sniff(data: bytes, allowed: Sequence[str] = tuple(FORMATS)) -> str:
+    """The format's name (one of `allowed`) by content.
 
-    Raises ImageTruncated if there is too little to tell, ImageUnsupported for everything else that is not in FORMATS.
+    Raises ImageTruncated if there is too little to tell, ImageUnsupported for everything else that is not allowed.
     """
+    name = _told(data)
+    if name in allowed:
+        return name
+    found = f"a {name.upper()} image, which is not allowed here" if name else "not an image of an allowed format"
+    raise ImageUnsupported(f"The bytes are {found}. Allowed are: {', '.join(allowed)}.")
+
+
+def _told(data: bytes) -> str:
+    """A key of FORMATS, or nothing. Raises ImageTruncated."""
     for magic, name in MAGIC.items():
         if data.startswith(magic):
             return name
@@ -95,9 +104,7 @@ def sniff(data: bytes) -> str:
         return "webp"
     if data[:2] == b"BM" and (len(data) < 18 or int.from_bytes(data[14:18], "little") in BMP_HEADERS):
         return "bmp"
-    if data[4:8] == b"ftyp" and (name := _by_brand(data)):
-        return name
-    raise ImageUnsupported(f"The bytes are not an image of an allowed format. Allowed are: {', '.join(FORMATS)}.")
+    return _by_brand(data) if data[4:8] == b"ftyp" else ""
 
 
 def _by_brand(data: bytes) -> str:

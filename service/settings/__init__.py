@@ -19,6 +19,7 @@ from service.settings.pictures import PictureSettings
 from service.settings.serving import ServingSettings
 
 PREFIX = "L2R2_"
+BARE = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
 CLIENT_KEY = PREFIX + "KEY"  # of who asks a service; the service itself takes no notice of it
 
 
@@ -63,6 +64,11 @@ def environment_with(**overrides: Any) -> dict[str, str]:
     given = {PREFIX + name.upper(): str(value) for name, value in overrides.items() if value is not None}
     kept = {name: value for name, value in os.environ.items() if name.upper() not in given}
     return kept | given
+
+
+def bare_environment() -> dict[str, str]:
+    """What any process needs to start, and no secret."""
+    return {name: value for name, value in os.environ.items() if name in BARE}
 
 
 def _refuse_unknown_names(environment: Mapping[str, str]) -> None:

@@ -1,11 +1,33 @@
 """What pictures may be, and how they are looked at."""
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 
 class PictureSettings(BaseModel):
     max_image_bytes: int = Field(20 * 2**20, ge=1024, description="Largest encoded picture in bytes.")
     max_image_pixels: int = Field(100_000_000, ge=1, description="Most pixels a picture may have.")
+    max_metadata_bytes: int = Field(
+        4 * 2**20, ge=1024, description="Most bytes of EXIF, colour profile, XMP and texts in a picture."
+    )
+    formats: str | None = Field(
+        None,
+        description="Formats let in, separated by commas; by default jpeg, png, webp, gif, bmp, tiff, avif, heif.",
+    )
+    decoders: Literal["processes", "threads"] = Field(
+        "processes",
+        description="Where the service decodes pictures: `processes`, as many as `L2R2_THREADS`, may crash, hang or "
+        "run out of memory without harm to it; `threads` of its own are for platforms that lack what these need.",
+    )
+    decode_timeout_s: float = Field(
+        10.0, gt=0, le=600, description="Seconds that decoding a picture may take in a decoder process."
+    )
+    decoder_memory_mb: int = Field(
+        2048,
+        ge=256,
+        description="Most memory of a decoder process, in MiB; 16 bytes for each of `L2R2_MAX_IMAGE_PIXELS` suffice.",
+    )
     working_pixels: int = Field(
         4_000_000,
         ge=1_000_000,

@@ -1,12 +1,13 @@
 """A picture as it came: its pixels are decoded once, and only when they are needed."""
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
-from service.images import LargePicture, Picture, decode
+from service.images import Decode, LargePicture, Picture, decode
 from service.stages.memory import Memory
 from service.stages.options import Limits
 from service.stages.pieces import Frame, FrameOf, Piece, Value
@@ -19,10 +20,17 @@ class Decoding:
     Only so many pictures are decoded as keep the models busy: the first that came are the first to be done, and the
     others wait as compressed bytes. Those that take much memory are decoded one at a time, in a thread of their own,
     and wait for it without a place, so that they fill neither the pool nor the places.
+
+    Pictures are decoded in the `pool`; with `elsewhere`, which decodes in other processes, threads of their own wait
+    for it, so that what hangs there keeps no thread from its work.
     """
 
-    def __init__(self, memory: Memory, limits: Limits, pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, memory: Memory, limits: Limits, pool: ThreadPoolExecutor, elsewhere: Decode | None = None
+    ) -> None:
         self.memory, self.limits, self.pool = memory, limits, pool
+        self.decode: Decode = elsewhere or decode
+        self.own_pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="decoding") if elsewhere else None
         self.places = asyncio.Semaphore(limits.pictures_at_once)
         self.large_turn = asyncio.Lock()
         self.large_pool = ThreadPoolExecutor(1, thread_name_prefix="large pictures")
@@ -48,7 +56,9 @@ class Decoding:
         return Photograph(data, self.memory.name_of(data), self, Stopwatch(), AsyncExitStack())
 
     def close(self) -> None:
-        self.large_pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self.large_pool, self.own_pool):
+            if pool is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Photograph:
@@ -93,7 +103,7 @@ class Photograph:
         async with self._one_at_a_time:
             if self._picture is None:
                 try:
-                    await self._decoded_in(self._decoding.pool, small_only=True)
+                    await self._decoded_in(self._decoding.own_pool or self._decoding.pool, small_only=True)
                 except LargePicture:
                     async with self._decoding.large_turn:
                         await self._decoded_in(self._decoding.large_pool, small_only=False)
@@ -104,12 +114,13 @@ class Photograph:
         async with AsyncExitStack() as place:
             await place.enter_async_context(self._decoding.places)
             with self.watch.stage("decode"):
-                await asyncio.wrap_future(pool.submit(self.picture_now, small_only))
+                context = contextvars.copy_context()  # what is logged of the picture is to name the request
+                await asyncio.wrap_future(pool.submit(context.run, self.picture_now, small_only))
             await self._held.enter_async_context(place.pop_all())
 
     def picture_now(self, small_only: bool = False) -> Picture:
         """Its pixels, for callers without an event loop. Raises ImageError, and LargePicture as `decode` does."""
         if self._picture is None:
-            self._picture = decode(self._data, self._decoding.limits.image, small_only)
+            self._picture = self._decoding.decode(self._data, self._decoding.limits.image, small_only)
             self.keep(FrameOf(), Frame.of(self._picture))
         return self._picture

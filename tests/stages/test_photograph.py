@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +11,7 @@ from fakes import COLOURS, WAIT_S, picture_of, pixels_of, until
 from PIL import Image
 
 from service.errors import ImageTruncated
-from service.images import Picture
+from service.images import DEFAULT_LIMITS, ImageLimits, Picture, decode
 from service.images.memory import LARGE_BYTES, one_large_at_a_time
 from service.models.batch_size import BatchSizes
 from service.stages.memory import Memory
@@ -28,6 +29,18 @@ PLACES = LIMITS.pictures_at_once
 def pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(1) as threads:
         yield threads
+
+
+class Gated:
+    """Decodes elsewhere, once it is let."""
+
+    def __init__(self) -> None:
+        self.gate, self.calls = threading.Event(), 0
+
+    def __call__(self, data: bytes, limits: ImageLimits = DEFAULT_LIMITS, small_only: bool = False) -> Picture:
+        self.calls += 1
+        assert self.gate.wait(WAIT_S)
+        return decode(data, limits, small_only)
 
 
 def decoding(pool: ThreadPoolExecutor, memory_bytes: int = 2**20) -> Decoding:
@@ -91,6 +104,22 @@ async def test_one_who_leaves_while_he_waits_takes_no_place(pool: ThreadPoolExec
     await asyncio.wait(works)
     async with shared.opened(PICTURES[0], Stopwatch()) as photo:
         assert (await photo.picture()).width == 6
+
+
+async def test_what_hangs_elsewhere_keeps_no_thread_of_the_pool_from_its_work(pool: ThreadPoolExecutor) -> None:
+    elsewhere = Gated()
+    shared = Decoding(Memory(2**20, ["encoder 1"]), LIMITS, pool, elsewhere)
+    crowd = Crowd(shared)
+    crowd.gate.set()
+    works = [asyncio.ensure_future(crowd.one(data)) for data in PICTURES]
+    await until(lambda: elsewhere.calls == LIMITS.threads)
+    async with asyncio.timeout(WAIT_S):
+        await asyncio.wrap_future(pool.submit(len, ()))
+    assert not crowd.decoded
+    elsewhere.gate.set()
+    await asyncio.gather(*works)
+    assert elsewhere.calls == len(crowd.decoded) == len(PICTURES)
+    shared.close()
 
 
 async def test_large_pictures_that_wait_for_each_other_are_in_nobodys_way(pool: ThreadPoolExecutor) -> None:
