@@ -24,8 +24,8 @@ VALUE_BYTES = {1: 1, 2: 1, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13
 
 @dataclass(frozen=True)
 class Directory:
-    """Those tags of a TIFF directory that are WANTED, each where it is given first; and where the last of what it refers
-    to ends, pixels included."""
+    """Those tags of a TIFF directory that are WANTED, each where it is given first; and where the last of what it
+    refers to ends, pixels included."""
 
     tags: Mapping[int, NDArray[np.float64]]
     end: int

@@ -60,7 +60,7 @@ class Memory:
 
     def recall(self, picture: bytes, piece: Piece[Value]) -> Value | None:
         """What is known of the picture of that name; None where that is not known, and for an empty name."""
-        if not picture:
+        if not picture or not self.is_on:
             return None
         with self._lock:
             entry = self._entries.get((picture, piece))
