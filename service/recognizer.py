@@ -60,10 +60,8 @@ class Recognizer:
         self._seeing = Seeing(self._locating, self._looking, limits)
         self.occupancy = Occupancy()
 
-    async def recognize(
-        self, data: bytes, dataset: Dataset, options: Options, *, remembered: bool = True
-    ) -> Recognition:
-        """The answer to an encoded picture; one not to be `remembered` is shown to the models even if seen before.
+    async def recognize(self, data: bytes, dataset: Dataset, options: Options, *, own: bool = False) -> Recognition:
+        """The answer to an encoded picture; one of the service's `own` is new each time.
 
         Raises:
             ImageError: the bytes are no acceptable picture.
@@ -76,7 +74,7 @@ class Recognizer:
             raise Overloaded(f"{self.occupancy.inside} pictures are being recognized or wait for it", retry_after_s=1)
         self.occupancy.enter()
         try:
-            opened = self._decoding.opened(data, watch, remembered)
+            opened = self._decoding.opened(data, watch, own)
             async with asyncio.timeout(self.limits.request_timeout_s), opened as photo:
                 answering = await done_in(self._pool, Answering, dataset, plan, self.encoder.logit_scale)
                 if options.candidates:

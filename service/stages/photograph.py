@@ -11,6 +11,7 @@ from service.images import Decode, LargePicture, Picture, decode
 from service.stages.memory import Memory
 from service.stages.options import Limits
 from service.stages.pieces import Frame, FrameOf, Piece, Value
+from service.stages.together import done_in
 from service.telemetry import Stopwatch
 
 
@@ -36,18 +37,20 @@ class Decoding:
         self.large_pool = ThreadPoolExecutor(1, thread_name_prefix="large pictures")
 
     @asynccontextmanager
-    async def opened(self, data: bytes, watch: Stopwatch, remembered: bool = True) -> AsyncIterator["Photograph"]:
-        """The encoded picture, known to be one, with its frame; it holds a place from its decoding to the end. One not
-        to be `remembered` is new each time.
+    async def opened(self, data: bytes, watch: Stopwatch, own: bool = False) -> AsyncIterator["Photograph"]:
+        """The encoded picture, known to be one, with its frame; it holds a place from its decoding to the end. One of
+        the service's `own` is new each time, and is decoded here, without a place: no stranger's can be in its way.
 
         Raises:
             ImageError: the bytes are no acceptable picture.
         """
-        named = remembered and self.memory.is_on
-        name = await asyncio.wrap_future(self.pool.submit(self.memory.name_of, data)) if named else b""
+        named = self.memory.is_on and not own
+        name = await done_in(self.pool, self.memory.name_of, data) if named else b""
         async with AsyncExitStack() as held:
             photo = Photograph(data, name, self, watch, held)
-            if photo.recall(FrameOf()) is None:
+            if own:
+                photo.take(await done_in(self.pool, decode, data, self.limits.image))
+            elif photo.recall(FrameOf()) is None:
                 await photo.picture()
             yield photo
 
@@ -121,6 +124,11 @@ class Photograph:
     def picture_now(self, small_only: bool = False) -> Picture:
         """Its pixels, for callers without an event loop. Raises ImageError, and LargePicture as `decode` does."""
         if self._picture is None:
-            self._picture = self._decoding.decode(self._data, self._decoding.limits.image, small_only)
-            self.keep(FrameOf(), Frame.of(self._picture))
+            return self.take(self._decoding.decode(self._data, self._decoding.limits.image, small_only))
         return self._picture
+
+    def take(self, picture: Picture) -> Picture:
+        """What it was decoded to."""
+        self._picture = picture
+        self.keep(FrameOf(), Frame.of(picture))
+        return picture

@@ -61,7 +61,7 @@ class Canary:
         """
         assert self._dataset is not None, "prepare() comes first"
         async with asyncio.timeout(self._patience_s):
-            answer = await self._recognizer.recognize(self._picture, self._dataset, self._options, remembered=False)
+            answer = await self._recognizer.recognize(self._picture, self._dataset, self._options, own=True)
         if answer.fallback == "timeout":
             limit_s = self._recognizer.limits.locate_timeout_s
             raise SettingsError(f"the localizer needs more than L2R2_LOCATE_TIMEOUT_S={limit_s:g} for one picture")

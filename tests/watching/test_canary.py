@@ -1,13 +1,25 @@
 """The picture of our own that goes through the models when nobody else's does."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
-from light_models import FaultyLocalizer, light_engine  # type: ignore[import-not-found]
+from light_models import (  # type: ignore[import-not-found]
+    COLOURS,
+    ColourEncoder,
+    FaultyLocalizer,
+    light_engine,
+    picture_of,
+)
 
+from service.datasets.prototypes import unsaved_dataset
+from service.datasets.spec import ClassEntry, DatasetSpec
+from service.images import DEFAULT_LIMITS, ImageLimits, Picture, decode
+from service.models.batch_size import BatchSizes
 from service.recognizer import Recognizer
 from service.settings import load_settings
+from service.stages.options import Limits, Options
 from service.watching.canary import Canary, Trial
 
 pytestmark = pytest.mark.anyio
@@ -75,3 +87,26 @@ async def test_a_model_that_does_not_answer_has_failed(recognizer: Recognizer, l
     await until(canary, failing=True)
     assert canary.trial.failure == "no answer in time"
     watching.cancel()
+
+
+async def test_strangers_pictures_that_hang_the_decoders_are_not_in_its_way() -> None:
+    gate, entered = threading.Event(), threading.Semaphore(0)
+
+    def hang(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, small_only: bool = False) -> Picture:
+        entered.release()
+        assert gate.wait(WAIT_S)
+        return decode(data, limits, small_only)
+
+    plain = Limits(max_batch=BatchSizes.all(1), threads=1)
+    recognizer = Recognizer(FaultyLocalizer(), ColourEncoder(), plain, elsewhere=hang)
+    canary = Canary(recognizer, INTERVAL_S, WAIT_S)
+    canary.prepare()
+    dataset = unsaved_dataset(DatasetSpec((ClassEntry("red"), ClassEntry("blue"))), ColourEncoder().embed_texts)
+    pictures = [picture_of(COLOURS["red"], salt) for salt in range(plain.pictures_at_once + 3)]
+    strangers = [asyncio.ensure_future(recognizer.recognize(data, dataset, Options())) for data in pictures]
+    assert await asyncio.to_thread(entered.acquire, True, WAIT_S)
+    await canary.try_once()
+    gate.set()
+    answers = await asyncio.gather(*strangers)
+    assert {answer.verdict.label for answer in answers} == {"red"}
+    await asyncio.to_thread(recognizer.close)
