@@ -12,7 +12,8 @@ from starlette.types import ASGIApp
 
 import service
 from service.api import calibration, classify, datasets, health, problems, versions
-from service.api.middleware import BodyLimit, RequestContext
+from service.api.body_limits import BodyBounds, BodyLimit
+from service.api.middleware import RequestContext
 from service.api.state import Parts, State
 from service.datasets.build_store import BuildStore
 from service.datasets.builder import PrototypeBuilder
@@ -77,7 +78,7 @@ def _traffic(engine: Engine) -> Traffic:
     def use_threads(one: bool) -> None:
         use_torch_threads(1 if one else engine.hardware.threads)
 
-    return Traffic(lambda: engine.recognizer.occupancy.is_busy, use_threads)
+    return Traffic(lambda: engine.recognizer.admission.occupancy.is_busy, use_threads)
 
 
 def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None) -> FastAPI:
@@ -113,7 +114,7 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
         lifespan=lifespan,
     )
     app.state.service = state
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, bounds=BodyBounds.of(settings), held=state.bodies)
     problems.install(app)
     for router in (classify.router, datasets.router, versions.router, calibration.router, health.router):
         app.include_router(router)

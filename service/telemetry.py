@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id", default=None)
 
 BUSY_FOR_S = 1.0
+PACE_KEPT = 31 / 32  # of what is known, at each completion
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -61,16 +62,51 @@ def configure_logging(level: str, line_format: str) -> None:
 
 
 @dataclass
+class Pace:
+    """The mean time from one completion to the next while there is work, of the last few dozen."""
+
+    clock: Callable[[], float] = time.monotonic  # seconds
+    _since_s: float = 0.0  # the last completion, or the beginning of the work
+    _worked_s: float = 0.0
+    _completions: float = 0.0
+
+    def begin(self) -> None:
+        """There is work where there was none."""
+        self._since_s = self.clock()
+
+    def complete(self) -> None:
+        now_s = self.clock()
+        self._worked_s = self._worked_s * PACE_KEPT + now_s - self._since_s
+        self._completions = self._completions * PACE_KEPT + 1
+        self._since_s = now_s
+
+    @property
+    def mean_s(self) -> float | None:
+        """While there is work; None before the first completion. What takes longer than usual counts before its end."""
+        if not self._completions:
+            return None
+        waited_s = self.clock() - self._since_s
+        with_next = (self._worked_s * PACE_KEPT + waited_s) / (self._completions * PACE_KEPT + 1)
+        return max(self._worked_s / self._completions, with_next)
+
+
+@dataclass
 class Occupancy:
-    """How many are inside. Counted by one thread, read by any."""
+    """How many are inside, and how fast they are done with. Counted by one thread, read by any."""
 
     inside: int = 0
     left_s: float = -math.inf
+    pace: Pace = field(default_factory=Pace)
 
     def enter(self) -> None:
+        if not self.inside:
+            self.pace.begin()
         self.inside += 1
 
-    def leave(self) -> None:
+    def leave(self, *, worked: bool = False) -> None:
+        """`worked`: it was done with as usual; those who left early or for whom nothing was to be done say nothing."""
+        if worked:
+            self.pace.complete()
         self.inside, self.left_s = self.inside - 1, time.monotonic()
 
     @property

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from service.api.deadlines import DEADLINE_HEADER
 from service.api.fields import ClassifyFields
 from service.api.problems import MEDIA_TYPE
 from service.images import FORMATS
@@ -10,6 +11,7 @@ PROBLEM = "#/components/schemas/Problem"
 _TITLES = {
     400: "The request cannot be parsed",
     404: "There is no such dataset",
+    408: "The body did not arrive in time",
     409: "The dataset exists with other content, could not be built, or wants another encoder",
     413: "The body or the picture is too large",
     415: "The content type or the image format is not supported",
@@ -21,6 +23,7 @@ _TITLES = {
 _CODES = {
     400: "malformed_request",
     404: "dataset_not_found",
+    408: "request_timeout",
     409: "dataset_conflict",
     413: "image_too_large",
     415: "image_unsupported",
@@ -168,13 +171,23 @@ _RAW_PARAMETERS = [
 ]
 _RAW = {media_type: {"schema": _FILE} for media_type in (*sorted(set(FORMATS.values())), "application/octet-stream")}
 
+_DEADLINE = {
+    "name": DEADLINE_HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Milliseconds in which the answer is of use, where that is fewer than the service allows. A request "
+    "that cannot be answered by then is refused at once (503, with `Retry-After`).",
+    "schema": {"type": "integer", "minimum": 1},
+}
+
 CLASSIFY_BODY: dict[str, Any] = {
-    "parameters": _RAW_PARAMETERS,
+    "parameters": [*_RAW_PARAMETERS, _DEADLINE],
     "requestBody": {"required": True, "content": {**_body("image", _FILE, _BASE64), **_RAW}},
 }
 CLASSIFY_BATCH_BODY: dict[str, Any] = {
+    "parameters": [_DEADLINE],
     "requestBody": {
         "required": True,
         "content": _body("images", {"type": "array", "items": _FILE}, {"type": "array", "items": _BASE64}),
-    }
+    },
 }

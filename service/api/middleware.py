@@ -1,4 +1,4 @@
-"""Around every request: an id, a limit on the body, one line in the log."""
+"""Around every request: an id, and one line in the log."""
 
 import logging
 import re
@@ -8,8 +8,6 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.problems import problem_response
-from service.errors import BadRequest, BodyTooLarge
 from service.telemetry import request_id
 
 HEADER = "x-request-id"
@@ -48,36 +46,3 @@ class RequestContext:
             extra = {"method": scope["method"], "path": scope["path"], "status": status, "duration_ms": duration_ms}
             log.log(level, "request", extra=extra)
             request_id.reset(token)
-
-
-class BodyLimit:
-    """Refuses a body by its declared length at once, and by its counted length while it streams in."""
-
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self._app, self._max_bytes = app, max_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        declared = Headers(scope=scope).get("content-length", "0")
-        if not declared.isdecimal():
-            await problem_response(BadRequest("Content-Length is not a number"))(scope, receive, send)
-            return
-        if int(declared) > self._max_bytes:
-            await problem_response(self._refusal(int(declared)))(scope, receive, send)
-            return
-        received_bytes = 0
-
-        async def receive_counted() -> Message:
-            nonlocal received_bytes
-            message = await receive()
-            received_bytes += len(message.get("body", b""))
-            if received_bytes > self._max_bytes:
-                raise self._refusal(received_bytes)
-            return message
-
-        await self._app(scope, receive_counted, send)
-
-    def _refusal(self, found_bytes: int) -> BodyTooLarge:
-        return BodyTooLarge(f"the body has {found_bytes} bytes or more; at most {self._max_bytes} are accepted")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+from service.api.body_limits import HeldBodies
 from service.batching import WorkerHealth
 from service.datasets.database import Database
 from service.datasets.registry import Registry
@@ -50,6 +51,7 @@ class State:
     parts: Parts | None = None
     failure: str | None = None
     draining: bool = False
+    bodies: HeldBodies = field(default_factory=HeldBodies)
     loaded: asyncio.Event = field(default_factory=asyncio.Event)  # set when loading ended, well or not
 
     def unready_because(self) -> str | None:

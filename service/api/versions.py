@@ -25,7 +25,9 @@ def versions(request: Request, name: str) -> dict[str, Any]:
     return {"versions": [vars(info) for info in parts_of(request).registry.versions(name)]}
 
 
-@router.put("/{name}/current", response_model=DatasetVersion, responses=problems(400, 404, 409, 413, 415, 422, 503))
+@router.put(
+    "/{name}/current", response_model=DatasetVersion, responses=problems(400, 404, 408, 409, 413, 415, 422, 503)
+)
 def activate(request: Request, name: str, body: CurrentIn) -> dict[str, Any]:
     """Let a kept version answer. The one that answered before is kept; a list that is still being built is given up."""
     return vars(parts_of(request).registry.activate(name, body.version))

@@ -20,6 +20,7 @@ def serve(
     import uvicorn
 
     from service.app import create_app
+    from service.serving.options import connection_options
     from service.settings import load_settings
     from service.telemetry import configure_logging
 
@@ -38,6 +39,7 @@ def serve(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_grace_s,
+        **connection_options(settings),
     )
     server = uvicorn.Server(config)
     code = 1 if not _run(server) or app.state.service.failure is not None else 0

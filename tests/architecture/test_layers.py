@@ -17,7 +17,7 @@ LAYERS = (
     ("service.stages",),
     ("service.recognizer",),
     ("service.engine",),
-    ("service.api", "service.evaluation", "service.bench"),
+    ("service.api", "service.evaluation", "service.bench", "service.serving"),
     ("service.app",),
     ("service.cli",),
     ("service.__main__",),

@@ -1,0 +1,1 @@
+"""Connections: what a stranger may do before a request is one."""
