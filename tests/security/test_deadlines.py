@@ -1,0 +1,1 @@
+"""Deadlines over HTTP, and what a request holds while it is worked on, against models held at a gate."""
