@@ -37,7 +37,11 @@ def load_parts(settings: Settings) -> Parts:
     Raises:
         ServiceError: a setting, weights, or the database do not allow to start.
     """
-    engine = load_engine(settings)
+    return parts_around(load_engine(settings), settings)
+
+
+def parts_around(engine: Engine, settings: Settings) -> Parts:
+    """The rest of what is loaded, and one real inference. Raises ServiceError."""
     database = Database(settings.database_url, settings.data_dir)
     database.migrate()
     encoder = _dataset_encoder(engine)
