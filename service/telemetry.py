@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id", default=None)
 
 BUSY_FOR_S = 1.0
-PACE_KEPT = 31 / 32  # of what is known, at each completion
+PACE_MEMORY_S = 5.0  # of work, in which what is known loses two thirds of its weight
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -63,7 +63,7 @@ def configure_logging(level: str, line_format: str) -> None:
 
 @dataclass
 class Pace:
-    """The mean time from one completion to the next while there is work, of the last few dozen."""
+    """The mean time from one completion to the next while there is work, mostly of the last few seconds."""
 
     clock: Callable[[], float] = time.monotonic  # seconds
     _since_s: float = 0.0  # the last completion, or the beginning of the work
@@ -75,19 +75,22 @@ class Pace:
         self._since_s = self.clock()
 
     def complete(self) -> None:
-        now_s = self.clock()
-        self._worked_s = self._worked_s * PACE_KEPT + now_s - self._since_s
-        self._completions = self._completions * PACE_KEPT + 1
-        self._since_s = now_s
+        self._worked_s, self._completions = self._with_one_more()
+        self._since_s = self.clock()
 
     @property
     def mean_s(self) -> float | None:
         """While there is work; None before the first completion. What takes longer than usual counts before its end."""
         if not self._completions:
             return None
-        waited_s = self.clock() - self._since_s
-        with_next = (self._worked_s * PACE_KEPT + waited_s) / (self._completions * PACE_KEPT + 1)
-        return max(self._worked_s / self._completions, with_next)
+        worked_s, completions = self._with_one_more()
+        return max(self._worked_s / self._completions, worked_s / completions)
+
+    def _with_one_more(self) -> tuple[float, float]:
+        """Time worked and completions, if there were one now; both weigh the less the older they are."""
+        took_s = self.clock() - self._since_s
+        kept = math.exp(-took_s / PACE_MEMORY_S)
+        return self._worked_s * kept + took_s, self._completions * kept + 1
 
 
 @dataclass
