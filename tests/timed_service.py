@@ -76,7 +76,7 @@ def timed_app(localizer: Timed, settings: Settings) -> FastAPI:
         if state.parts is not None:
             state.parts.close()
 
-    limits = Limits(max_batch=BatchSizes.all(2), max_waiting=settings.queue_items)
+    limits = Limits(max_batch=BatchSizes(localizer=2, encoder=8), max_waiting=settings.queue_items)
     recognizer = Recognizer(localizer, Brightness(), limits)
     engine = Engine(recognizer, Hardware("cpu", False, 1), MODELS["u2netp"], MODELS["embedded"], None)
     state.parts = parts_around(engine, settings)

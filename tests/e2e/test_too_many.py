@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -54,12 +55,11 @@ def timed_service(tmp_path: Path) -> Iterator[tuple[int, int]]:
 
 def wait_listening(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     while True:
-        try:
-            httpx.get(f"http://127.0.0.1:{port}/readyz")
-        except httpx.TransportError:
-            assert process.poll() is None, log.read_text()
-        else:
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
             return
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
+            raise AssertionError(f"the service ended with {process.returncode}:\n{log.read_text()}")
 
 
 async def overload(
