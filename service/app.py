@@ -3,9 +3,7 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -13,6 +11,7 @@ from starlette.types import ASGIApp
 import service
 from service.api import calibration, classify, datasets, health, problems, versions
 from service.api.body_limits import BodyBounds, BodyLimit
+from service.api.life import Life
 from service.api.middleware import RequestContext
 from service.api.state import Parts, State
 from service.datasets.build_store import BuildStore
@@ -23,10 +22,10 @@ from service.datasets.prototypes import DatasetEncoder
 from service.datasets.records import RegistryLimits
 from service.datasets.registry import Registry
 from service.datasets.store import DatasetStore
-from service.engine import Engine, load_engine, warm_up
-from service.errors import ServiceError
+from service.engine import Engine, load_engine
 from service.models.hardware import use_torch_threads
 from service.settings import Settings
+from service.watching.canary import Canary
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +36,11 @@ def load_parts(settings: Settings) -> Parts:
     Raises:
         ServiceError: a setting, weights, or the database do not allow to start.
     """
-    return parts_around(load_engine(settings), settings)
+    return assemble(settings, load_engine(settings))
 
 
-def parts_around(engine: Engine, settings: Settings) -> Parts:
-    """The rest of what is loaded, and one real inference. Raises ServiceError."""
+def assemble(settings: Settings, engine: Engine) -> Parts:
+    """The same with models that are loaded already."""
     database = Database(settings.database_url, settings.data_dir)
     database.migrate()
     encoder = _dataset_encoder(engine)
@@ -55,18 +54,20 @@ def parts_around(engine: Engine, settings: Settings) -> Parts:
         RegistryLimits(settings.max_classes, settings.background_build_texts, settings.prototypes_cache_mb * 2**20),
     )
     registry.start()
-    warm_up(engine.recognizer)
+    canary = Canary(engine.recognizer, settings.canary_interval_s, patience_s=settings.stall_s)
+    canary.prepare()
+    asyncio.run(canary.try_once())
     # What is loaded stays: looking through it for garbage again and again would stop every thread for long.
     gc.collect()
     gc.freeze()
     log.info("ready", extra={"device": str(engine.hardware), "profile": settings.profile, "database": str(database)})
-    return Parts(engine, registry, database)
+    return Parts(engine, registry, database, canary, settings.stall_s)
 
 
 def _dataset_encoder(engine: Engine) -> DatasetEncoder:
     from service.models.comparing import ResidentPrototypes  # torch, which takes its time to import
 
-    recognizer, device = engine.recognizer, engine.hardware.device
+    recognizer, hardware = engine.recognizer, engine.hardware
     return DatasetEncoder(
         recognizer.encoder.name,
         recognizer.encoder.revision,
@@ -74,7 +75,7 @@ def _dataset_encoder(engine: Engine) -> DatasetEncoder:
         recognizer.embed_exemplar,
         picture_revision=f"{recognizer.localizer.name} {recognizer.localizer.revision}",
         shared_space=engine.encoder_row.family == "embedded_clip",  # its projector lays texts near pictures
-        resident=lambda prototypes: ResidentPrototypes(prototypes, device),
+        resident=lambda prototypes: ResidentPrototypes(prototypes, hardware),
     )
 
 
@@ -85,29 +86,19 @@ def _traffic(engine: Engine) -> Traffic:
     return Traffic(lambda: engine.recognizer.admission.occupancy.is_busy, use_threads)
 
 
-def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None) -> FastAPI:
-    """The application; it listens at once and is ready when loading is done. `on_failure` is called if that fails."""
+def create_app(
+    settings: Settings,
+    on_failure: Callable[[], None] = lambda: None,
+    on_beyond_help: Callable[[str], None] = lambda _reason: None,
+    load: Callable[[Settings], Parts] = load_parts,
+) -> FastAPI:
+    """The application; it listens at once and is ready when loading is done.
+
+    Args:
+        on_failure: called if loading fails.
+        on_beyond_help: called, from another thread, if only a new process can help.
+    """
     state = State(settings)
-
-    def loading_ended(task: asyncio.Future[Parts]) -> None:
-        error = task.exception()
-        if error is None:
-            state.parts = task.result()
-        else:
-            state.failure = error.detail if isinstance(error, ServiceError) else f"{type(error).__name__}: {error}"
-            log.critical("the service cannot start", extra={"detail": state.failure}, exc_info=_traceback_of(error))
-            on_failure()
-        state.loaded.set()
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        loader = ThreadPoolExecutor(1, thread_name_prefix="loader")  # its own: the loop's end does not wait for it
-        asyncio.get_running_loop().run_in_executor(loader, load_parts, settings).add_done_callback(loading_ended)
-        yield
-        state.draining = True
-        if state.parts is not None:
-            await asyncio.to_thread(state.parts.close)
-
     app = _Application(
         title="L2R2",
         summary="Zero-shot image recognition that finds the object first.",
@@ -115,7 +106,7 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
         "with the class names, and the more confident one answers.",
         version=service.__version__,
         license_info={"name": "MIT", "identifier": "MIT"},
-        lifespan=lifespan,
+        lifespan=Life(state, load, on_failure, on_beyond_help).lifespan,
     )
     app.state.service = state
     app.add_middleware(BodyLimit, bounds=BodyBounds.of(settings), held=state.bodies)
@@ -125,11 +116,7 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
     return app
 
 
-def _traceback_of(error: BaseException) -> BaseException | None:
-    """A ServiceError's words say what to do; anything else is a fault whose place must be known."""
-    return None if isinstance(error, ServiceError) else error
-
-
 class _Application(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
-        return RequestContext(super().build_middleware_stack())  # outermost, so that a crash too has its request id
+        # Outermost, so that a crash too has its request id
+        return RequestContext(super().build_middleware_stack(), lambda: self.state.service.draining)

@@ -1,7 +1,8 @@
 """Many single calls become few batched ones: one queue and one worker thread for each model.
 
 The next batch forms while the last one runs, so a lone call never waits and no timer is needed. The queue is bounded, a
-caller who left is dropped before it costs anything, and an item that fails does so alone. Knows nothing of pictures.
+caller who left is dropped before it costs anything, an item that fails does so alone, and whatever is raised in the
+worker, it goes on. Knows nothing of pictures.
 """
 
 import logging
@@ -24,40 +25,18 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class WorkerHealth:
     """Whether the worker thread lives, how many items wait, for how many seconds the present batch has run, and how
-    many batches of how many items were begun so far: between two readings their differences give the mean batch."""
+    many batches of how many items were begun so far: between two readings their differences give the mean batch.
+    succeeded_ago_s: since a batch went well, or since the start; since then so many `failures`, one for want of memory.
+    """
 
     alive: bool
     waiting: int
     running_for_s: float
     batches: int = 0
     items: int = 0
-
-
-class Turns:
-    """Threads that compute with the same processors do so one at a time, in the order in which they came. Who computes
-    for longer than `patience_s` is waited for no more: what hangs hinders nobody else."""
-
-    def __init__(self, patience_s: float | None = None) -> None:
-        self._patience_s = patience_s
-        self._changed = threading.Condition()
-        self._queue: deque[int] = deque()
-
-    def __enter__(self) -> None:
-        own = threading.get_ident()
-        with self._changed:
-            self._queue.append(own)
-            self._changed.wait_for(lambda: self._queue[0] == own, self._patience_s)
-
-    @property
-    def waiting(self) -> int:
-        """How many wait for their turn."""
-        with self._changed:
-            return max(0, len(self._queue) - 1)
-
-    def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._queue.remove(threading.get_ident())
-            self._changed.notify_all()
+    succeeded_ago_s: float = 0.0
+    failures: int = 0
+    out_of_memory: bool = False
 
 
 class Batcher(Generic[Item, Result]):
@@ -90,8 +69,11 @@ class Batcher(Generic[Item, Result]):
         self._waiting: deque[tuple[Item, Future[Result]]] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        self._running: list[tuple[Item, Future[Result]]] = []
         self._running_since_s: float | None = None
-        self._batches = self._items = 0
+        self._succeeded_s = time.monotonic()
+        self._batches = self._items = self._failures = 0
+        self._out_of_memory = False
         self._thread = threading.Thread(target=self._work, name=f"batcher-{name}", daemon=True)
         self._thread.start()
 
@@ -116,26 +98,46 @@ class Batcher(Generic[Item, Result]):
 
     def health(self) -> WorkerHealth:
         with self._changed:
-            since = self._running_since_s
-            running_for_s = 0.0 if since is None else time.monotonic() - since
-            alive, waiting = self._thread.is_alive(), len(self._waiting)
-            return WorkerHealth(alive, waiting, running_for_s, self._batches, self._items)
+            since, now_s = self._running_since_s, time.monotonic()
+            return WorkerHealth(
+                self._thread.is_alive(),
+                len(self._waiting),
+                0.0 if since is None else now_s - since,
+                batches=self._batches,
+                items=self._items,
+                succeeded_ago_s=now_s - self._succeeded_s,
+                failures=self._failures,
+                out_of_memory=self._out_of_memory,
+            )
 
-    def close(self, timeout_s: float | None = None) -> None:
-        """Take no more work, finish what waits, end the thread."""
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Take no more work, finish what waits, end the thread; false if that took too long."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _work(self) -> None:
-        while self._has_work():
-            with self._turn:
-                batch = self._next_batch()
-                if batch:
-                    self._answer(batch)
-                with self._changed:
-                    self._running_since_s = None
+        while True:
+            try:
+                if not self._has_work():
+                    return
+                self._work_once()
+            except BaseException as error:
+                self._count(error)
+                log.critical("a worker was interrupted", extra={"model": self.name}, exc_info=error)
+                for _, future in self._running:
+                    if not future.done():
+                        future.set_exception(ModelFailed(f"the {self.name} was interrupted"))
+            with self._changed:
+                self._running, self._running_since_s = [], None
+
+    def _work_once(self) -> None:
+        with self._turn:
+            batch = self._next_batch()
+            if batch:
+                self._answer(batch)
 
     def _has_work(self) -> bool:
         """Waits for some; false when closed and nothing is left."""
@@ -145,9 +147,8 @@ class Batcher(Generic[Item, Result]):
 
     def _next_batch(self) -> list[tuple[Item, Future[Result]]]:
         """The next items whose callers are still there, if there are any."""
-        batch: list[tuple[Item, Future[Result]]] = []
         with self._changed:
-            room = self._max_batch
+            batch, room = self._running, self._max_batch
             while self._waiting and (not batch or self._weigh(self._waiting[0][0]) <= room):
                 item, future = self._waiting.popleft()
                 if future.set_running_or_notify_cancel():
@@ -164,9 +165,10 @@ class Batcher(Generic[Item, Result]):
             results = self._run([item for item, _ in batch])
             if len(results) != len(batch):
                 raise RuntimeError(f"{self.name} gave {len(results)} results for {len(batch)} items")
-        except Exception as error:  # noqa: BLE001  whatever a model raises must reach its callers and spare the worker
+        except Exception as error:  # noqa: BLE001  whatever a model raises must reach its callers
             self._isolate(batch, error)
             return
+        self._count(None)
         for (_, future), result in zip(batch, results, strict=True):
             future.set_result(result)
 
@@ -177,7 +179,22 @@ class Batcher(Generic[Item, Result]):
             for entry in batch:
                 self._answer([entry])
             return
-        log.error("a model failed", extra={"model": self.name}, exc_info=error)
         refusal = error if isinstance(error, ServiceError) else ModelFailed(f"the {self.name} failed on this input")
-        refusal.__cause__ = None if refusal is error else error
+        if refusal is not error:
+            refusal.__cause__ = error
+            log.error("a model failed", extra={"model": self.name}, exc_info=error)
+            self._count(error)
         batch[0][1].set_exception(refusal)
+
+    def _count(self, error: BaseException | None) -> None:
+        """None for a call that went well."""
+        with self._changed:
+            if error is None:
+                self._succeeded_s, self._failures, self._out_of_memory = time.monotonic(), 0, False
+            else:
+                self._failures += 1
+                self._out_of_memory |= _wants_memory(error)
+
+
+def _wants_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # the latter is torch's

@@ -1,15 +1,8 @@
 """Settings become a recognizer: the part of the composition that the server and the command line share."""
 
-import asyncio
-import io
 import logging
 from dataclasses import dataclass
 
-import numpy as np
-from PIL import Image, ImageDraw
-
-from service.datasets.prototypes import unsaved_dataset
-from service.datasets.spec import ClassEntry, DatasetSpec
 from service.errors import InvalidFields, SettingsError
 from service.images import ImageLimits
 from service.models.batch_size import FOR_EACH_THREAD, BatchSizes, batch_sizes
@@ -20,7 +13,7 @@ from service.models.hardware import Hardware, choose_hardware, one_blas_thread, 
 from service.models.weights import Progress, WeightsStore
 from service.recognizer import Recognizer
 from service.settings import Settings
-from service.stages.options import Limits, Options
+from service.stages.options import Limits
 
 log = logging.getLogger(__name__)
 
@@ -116,23 +109,3 @@ def _limits(settings: Settings, hardware: Hardware, sizes: BatchSizes) -> Limits
         overlap=hardware.device == "cuda" if settings.overlap == "auto" else settings.overlap == "on",
         memory_bytes=settings.embeddings_cache_mb * 2**20,
     )
-
-
-def warm_up(recognizer: Recognizer) -> None:
-    """One real inference through all stages. Raises ServiceError if it fails."""
-    spec = DatasetSpec((ClassEntry("circle"), ClassEntry("square")))
-    dataset = unsaved_dataset(spec, recognizer.encoder.embed_texts)
-    answer = asyncio.run(recognizer.recognize(_disc_png(), dataset, Options()))
-    if answer.fallback == "timeout":
-        limit_s = recognizer.limits.locate_timeout_s
-        raise SettingsError(f"the localizer needs more than L2R2_LOCATE_TIMEOUT_S={limit_s:g} for one picture")
-    recognizer.forget()  # the next one is to be real too
-
-
-def _disc_png() -> bytes:
-    ground = np.linspace(200, 255, 320, dtype=np.uint8)[None, :, None].repeat(240, axis=0).repeat(3, axis=2)
-    picture = Image.fromarray(np.ascontiguousarray(ground))
-    ImageDraw.Draw(picture).ellipse((100, 60, 220, 180), fill=(200, 30, 30))
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()

@@ -6,14 +6,14 @@ what they found out.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 
-from service.batching import Turns, WorkerHealth
+from service.batching import WorkerHealth
 from service.datasets.records import Dataset
 from service.errors import DeadlineExceeded
 from service.models.ports import Encoder, Floats, Localizer, PromptSet, Segmenter
@@ -30,11 +30,9 @@ from service.stages.options import Abilities, Limits, Options, Plan, plan_for, u
 from service.stages.originals import in_original_pixels
 from service.stages.photograph import Decoding, Photograph
 from service.stages.seeing import Seeing, Sight, relied_on, whole_sight
-from service.stages.together import all_of
+from service.stages.together import all_of, done_in
 from service.telemetry import Stopwatch
-
-Result = TypeVar("Result")
-Arguments = ParamSpec("Arguments")
+from service.turns import Turns
 
 
 class Recognizer:
@@ -57,8 +55,11 @@ class Recognizer:
         self._seeing = Seeing(self._locating, self._looking, limits)
         self.admission = Admission(limits.max_waiting)
 
-    async def recognize(self, data: bytes, dataset: Dataset, options: Options, at: Place | None = None) -> Recognition:
-        """The answer to an encoded picture, in the place that it was given, or any.
+    async def recognize(
+        self, data: bytes, dataset: Dataset, options: Options, at: Place | None = None, *, remembered: bool = True
+    ) -> Recognition:
+        """The answer to an encoded picture, in the place that it was given, or any; one not to be `remembered` is shown
+        to the models even if seen before.
 
         Raises:
             ImageError: the bytes are no acceptable picture.
@@ -69,8 +70,9 @@ class Recognizer:
         plan = plan_for(options, dataset, self.limits, self._abilities)
         place = at or self.admission.place(self.limits.request_timeout_s)
         try:
-            async with asyncio.timeout(place.left_s), self._decoding.opened(data, watch) as photo:
-                answering = await self._in_pool(Answering, dataset, plan, self.encoder.logit_scale)
+            opened = self._decoding.opened(data, watch, remembered)
+            async with asyncio.timeout(place.left_s), opened as photo:
+                answering = await done_in(self._pool, Answering, dataset, plan, self.encoder.logit_scale)
                 if options.candidates:
                     answer = await recognize_candidates(photo, plan, answering, self._locating, self._seeing)
                 else:
@@ -113,12 +115,12 @@ class Recognizer:
         """What is known of pictures seen before."""
         self._memory.forget()
 
-    def close(self, timeout_s: float | None = None) -> None:
-        """Finish what was accepted and end the workers."""
-        self._locating.close(timeout_s)
-        self._looking.close(timeout_s)
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Finish what was accepted and end the workers; false if one did not end within `timeout_s` of its own."""
+        ended = [self._locating.close(timeout_s), self._looking.close(timeout_s)]
         self._decoding.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
+        return all(ended)
 
     async def _recognize(self, photo: Photograph, plan: Plan, answering: Answering) -> Recognition:
         """Locate, look, answer; with a cascade, look once first and stop if that is sure."""
@@ -149,7 +151,7 @@ class Recognizer:
         self, photo: Photograph, sight: Sight, plan: Plan, answering: Answering
     ) -> tuple[dict[str, Floats], Cascade]:
         [looks] = await self._seeing.look(photo, [sight], plan.style)
-        return looks, Cascade(sight.names[0], *await self._in_pool(answering.first_is_sure, looks))
+        return looks, Cascade(sight.names[0], *await done_in(self._pool, answering.first_is_sure, looks))
 
     async def _answer(
         self,
@@ -161,7 +163,7 @@ class Recognizer:
         cascade: Cascade | None = None,
     ) -> Recognition:
         with photo.watch.stage("score"):
-            verdict, effect = await self._in_pool(answering.answer, looks, located.box_score)
+            verdict, effect = await done_in(self._pool, answering.answer, looks, located.box_score)
         return Recognition(
             verdict=verdict,
             fallback=None if cascade is not None and cascade.stopped else located.fallback,
@@ -188,13 +190,8 @@ class Recognizer:
         answer = await self._answer(photo, relied_on(located, plan, whole), whole, plan, answering)
         looks = {id(found): seen for found, seen in zip(others, each, strict=True)}
         verdicts = [
-            await self._in_pool(answering.verdict, looks.get(id(found), own), found.score, plan.box_branches)
+            await done_in(self._pool, answering.verdict, looks.get(id(found), own), found.score, plan.box_branches)
             for found in objects
         ]
         pairs = zip(objects, verdicts, strict=True)
         return replace(answer, objects=tuple(ObjectAnswer(found, verdict) for found, verdict in pairs))
-
-    def _in_pool(
-        self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
-    ) -> asyncio.Future[Result]:
-        return asyncio.wrap_future(self._pool.submit(work, *args, **kwargs))

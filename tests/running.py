@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,8 @@ START_S = 120
 
 
 class RunningService:
+    command: Sequence[str] = ("-m", "service", "serve")
+
     def __init__(self, log: Path, port: int | None = None, **settings: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -23,9 +25,9 @@ class RunningService:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
         environment = {name: value for name, value in os.environ.items() if not name.startswith("L2R2_")}
-        settings = {"threads": "1"} | settings  # tests run side by side
+        settings = {"threads": "1", "drain_delay_s": "0"} | settings  # tests run side by side
         environment |= {f"L2R2_{name.upper()}": value for name, value in settings.items()}
-        command = [sys.executable, "-m", "service", "serve", "--port", str(self.port)]
+        command = [sys.executable, *self.command, "--port", str(self.port)]
         with log.open("ab") as sink:
             self.process = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink)
 
@@ -56,9 +58,15 @@ class RunningService:
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
 
+class LightService(RunningService):
+    """With models that answer at once and fail when asked to; see `light_models`."""
+
+    command = (str(Path(__file__).with_name("light_models.py")),)
+
+
 @contextmanager
-def running(log: Path, **settings: str) -> Iterator[RunningService]:
-    service = RunningService(log, **settings)
+def running(log: Path, kind: type[RunningService] = RunningService, **settings: str) -> Iterator[RunningService]:
+    service = kind(log, **settings)
     try:
         service.wait_ready()
         yield service

@@ -4,8 +4,7 @@
 import argparse
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import numpy as np
 import uvicorn
 from fastapi import FastAPI
 
-from service.api.state import State
-from service.app import create_app, parts_around
+from service.api.state import Parts
+from service.app import assemble, create_app
 from service.engine import Engine
 from service.models.batch_size import BatchSizes
 from service.models.catalog import MODELS
@@ -66,23 +65,15 @@ class Timed(NoLocalizer):
 
 
 def timed_app(localizer: Timed, settings: Settings) -> FastAPI:
-    """Loaded when its lifespan has begun."""
-    app = create_app(settings)
-    state: State = app.state.service
+    """Loads when its lifespan begins."""
 
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
-        if state.parts is not None:
-            state.parts.close()
+    def load(settings: Settings) -> Parts:
+        limits = Limits(max_batch=BatchSizes(localizer=2, encoder=8), max_waiting=settings.queue_items)
+        recognizer = Recognizer(localizer, Brightness(), limits)
+        hardware = Hardware("cpu", False, 1)
+        return assemble(settings, Engine(recognizer, hardware, MODELS["u2netp"], MODELS["embedded"], None))
 
-    limits = Limits(max_batch=BatchSizes(localizer=2, encoder=8), max_waiting=settings.queue_items)
-    recognizer = Recognizer(localizer, Brightness(), limits)
-    engine = Engine(recognizer, Hardware("cpu", False, 1), MODELS["u2netp"], MODELS["embedded"], None)
-    state.parts = parts_around(engine, settings)
-    state.loaded.set()
-    app.router.lifespan_context = lifespan
-    return app
+    return create_app(settings, load=load)
 
 
 def main() -> None:

@@ -21,15 +21,21 @@ UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"model": Health, "descript
 
 @router.get("/livez", response_model=Health, responses=UNAVAILABLE)
 async def livez(request: Request) -> JSONResponse:
-    """Whether the process is worth keeping: loading or loaded, and no worker thread has died."""
+    """Whether the process is worth keeping: loading or loaded, and not beyond help."""
+    return _health(state_of(request).dead_because())
+
+
+@router.get("/startupz", response_model=Health, responses=UNAVAILABLE)
+async def startupz(request: Request) -> JSONResponse:
+    """Whether the start is over: models and prototypes loaded, and a real inference passed."""
     state = state_of(request)
-    dead = state.parts is not None and not all(worker.alive for worker in state.parts.health().values())
-    return _health(state.unready_because() if dead or state.failure else None)
+    return _health(None if state.parts is not None else state.unready_because())
 
 
 @router.get("/readyz", response_model=Health, responses=UNAVAILABLE)
 async def readyz(request: Request) -> JSONResponse:
-    """Whether requests are answered: models loaded, prototypes ready, a real inference has passed."""
+    """Whether requests should come here: loaded, not stopping, no model call stuck or failing, and what was last seen
+    of every model, if only with a picture of our own, went well."""
     return _health(state_of(request).unready_because())
 
 

@@ -4,6 +4,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,15 +13,18 @@ from service.telemetry import request_id
 
 HEADER = "x-request-id"
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_QUIET = ("/livez", "/readyz", "/healthz")
+_QUIET = ("/livez", "/readyz", "/startupz", "/healthz")
 log = logging.getLogger("service.access")
 
 
 class RequestContext:
-    """Takes the caller's request id or makes one, sends it back, and logs the request when it is answered."""
+    """Takes the caller's request id or makes one, sends it back, and logs the request when it is answered.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    is_draining: then every answer is its connection's last, so that what comes next goes to another replica.
+    """
+
+    def __init__(self, app: ASGIApp, is_draining: Callable[[], bool] = lambda: False) -> None:
+        self._app, self._is_draining = app, is_draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -36,6 +40,8 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)[HEADER] = own_id
+                if self._is_draining():
+                    MutableHeaders(scope=message)["connection"] = "close"
             await send(message)
 
         try:

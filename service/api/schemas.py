@@ -180,6 +180,9 @@ class WorkerOut(BaseModel):
     running_for_s: float
     batches: int
     items: int
+    succeeded_ago_s: float
+    failures: int
+    out_of_memory: bool
 
 
 class HealthDetail(Health):

@@ -14,16 +14,20 @@ from service.engine import Engine
 from service.errors import NotReady
 from service.recognizer import Recognizer
 from service.settings import Settings
+from service.watching.canary import Canary
+from service.watching.judging import beyond_help_because, unready_because
 
 
 @dataclass(frozen=True)
 class Parts:
     """Everything that is loaded at the start and closed at the end. `calibrating`: a thread for what takes minutes, so
-    that it keeps none of those from their work that requests wait for."""
+    that it keeps none of those from their work that requests wait for. `stall_s`: how long a model call may take."""
 
     engine: Engine
     registry: Registry
     database: Database
+    canary: Canary
+    stall_s: float
     calibrating: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="calibration")
     )
@@ -35,12 +39,25 @@ class Parts:
     def health(self) -> dict[str, WorkerHealth]:
         return {**self.recognizer.health(), "prototype builder": self.registry.health()}
 
-    def close(self) -> None:
-        """Finish what was accepted, then let go of everything."""
-        self.recognizer.close()
-        self.calibrating.shutdown(cancel_futures=True)
-        self.registry.close()
-        self.database.close()
+    def unready_because(self) -> str | None:
+        return unready_because(self._judged(), self.canary.trial, self.stall_s)
+
+    def beyond_help_because(self) -> str | None:
+        return beyond_help_because(self._judged(), self.canary.trial, self.stall_s)
+
+    def _judged(self) -> dict[str, WorkerHealth]:
+        """A build may take minutes, and fail by itself: of its worker it only counts whether it lives."""
+        builder = WorkerHealth(self.registry.health().alive, 0, 0.0)
+        return {**self.recognizer.health(), "prototype builder": builder}
+
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Finish what was accepted, then let go of everything; false if a worker did not end in time."""
+        ended = self.recognizer.close(timeout_s)
+        self.calibrating.shutdown(wait=ended, cancel_futures=True)
+        if ended:
+            self.registry.close()
+            self.database.close()
+        return ended
 
 
 @dataclass
@@ -52,17 +69,27 @@ class State:
     failure: str | None = None
     draining: bool = False
     bodies: HeldBodies = field(default_factory=HeldBodies)
+    closed: bool = False
     loaded: asyncio.Event = field(default_factory=asyncio.Event)  # set when loading ended, well or not
+
+    def drain(self) -> None:
+        self.draining = True
+
+    def close(self, timeout_s: float) -> bool:
+        return self.parts is None or self.parts.close(timeout_s)
 
     def unready_because(self) -> str | None:
         if self.failure is not None:
-            return f"loading failed: {self.failure}"
+            return self.failure
         if self.parts is None:
             return "models are being loaded"
         if self.draining:
             return "the service is stopping"
-        dead = [name for name, worker in self.parts.health().items() if not worker.alive]
-        return f"the {' and '.join(dead)} worker has died" if dead else None
+        return self.parts.unready_because()
+
+    def dead_because(self) -> str | None:
+        """Why the process is not worth keeping; None while it loads, too."""
+        return self.failure or (self.parts.beyond_help_because() if self.parts is not None else None)
 
 
 def state_of(request: Request) -> State:

@@ -1,14 +1,21 @@
 """`l2r2 serve`: the HTTP service in this process."""
 
+import logging
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
-    import uvicorn
+    from service.api.state import Parts
+    from service.serving.server import Server
+    from service.settings import Settings
+
+BEYOND_HELP = 70  # "internal software error" of sysexits.h
+log = logging.getLogger(__name__)
 
 
 def serve(
@@ -16,21 +23,28 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
     profile: Annotated[str | None, typer.Option(help="Which models to load.")] = None,
 ) -> None:
-    """Run the service. Settings come from L2R2_ variables; options win over them."""
+    """Run the service. Settings come from L2R2_ variables; options win over them.
+
+    Exit codes: 0 stopped in order, 1 it could not start, 70 it could not go on and is to be started anew.
+    """
+    from service.app import load_parts
+    from service.settings import load_settings
+
+    run(load_settings(host=host, port=port, profile=profile), load_parts)
+
+
+def run(settings: "Settings", load: "Callable[[Settings], Parts]") -> NoReturn:
+    """The service until its end, which is the process's."""
     import uvicorn
 
     from service.app import create_app
     from service.serving.options import connection_options
-    from service.settings import load_settings
+    from service.serving.server import Server
     from service.telemetry import configure_logging
 
-    settings = load_settings(host=host, port=port, profile=profile)
     configure_logging(settings.log_level, settings.log_format)
-
-    def stop() -> None:
-        server.should_exit = True
-
-    app = create_app(settings, on_failure=stop)
+    app = create_app(settings, on_failure=lambda: server.stop(), on_beyond_help=_end, load=load)
+    state = app.state.service
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -41,23 +55,28 @@ def serve(
         timeout_graceful_shutdown=settings.shutdown_grace_s,
         **connection_options(settings),
     )
-    server = uvicorn.Server(config)
-    code = 1 if not _run(server) or app.state.service.failure is not None else 0
-    if not app.state.service.loaded.is_set():
-        # Stopped while it loaded, perhaps gigabytes: nothing was accepted, and what is half downloaded is resumed.
-        os._exit(code)
-    sys.exit(code)
+    server = Server(config, state.drain, settings.drain_delay_s)
+    well = _run(server) and state.failure is None
+    if not state.loaded.is_set():
+        # Stopped while it loaded, perhaps gigabytes: nothing was accepted, and what is half downloaded is resumed
+        os._exit(0 if well else 1)
+    if well and not state.closed:
+        log.error("a model did not end in time")
+        os._exit(1)
+    sys.exit(0 if well else 1)
 
 
-def _run(server: "uvicorn.Server") -> bool:
+def _end(reason: str) -> None:
+    """From the watchdog's thread: whatever hangs is not waited for."""
+    log.critical("the service cannot go on", extra={"reason": reason})
+    logging.shutdown()
+    os._exit(BEYOND_HELP)
+
+
+def _run(server: "Server") -> bool:
     """Serve until a signal comes; false if the address cannot be had."""
-
-    def stop(*_: object) -> None:
-        server.should_exit = True
-
     for stopping in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn raises the signal once more after its orderly end, which would end the process by it: exit 0 is due.
-        signal.signal(stopping, stop)
+        signal.signal(stopping, server.handle_exit)  # before uvicorn listens to them, and after
     try:
         server.run()
     except SystemExit:

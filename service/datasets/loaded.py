@@ -27,7 +27,7 @@ class LoadedDatasets:
     def keep(self, dataset: Dataset) -> None:
         with self._lock:
             if dataset.version not in self._datasets:
-                self._bytes += dataset.prototypes.nbytes
+                self._bytes += dataset.held_bytes
             self._datasets[dataset.version] = dataset
             while len(self._datasets) > 1 and self._bytes > self._max_bytes:
-                self._bytes -= self._datasets.popitem(last=False)[1].prototypes.nbytes
+                self._bytes -= self._datasets.popitem(last=False)[1].held_bytes

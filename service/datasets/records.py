@@ -1,10 +1,10 @@
 """What callers see of registered datasets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,17 @@ from service.recognition.priors import PriorTables
 Floats = NDArray[np.float32]
 Status = Literal["ready", "building", "failed"]
 Origin = Literal["registered", "calibrated"]
-Compare = Callable[[Floats], Floats]  # unit views [V, D] to their cosines with all classes [V, L]
+
+
+class Compare(Protocol):
+    """How views are compared with a dataset's classes. `extra_bytes`: memory beside the prototypes' own."""
+
+    @property
+    def extra_bytes(self) -> int: ...
+
+    def __call__(self, views: Floats) -> Floats:
+        """Unit `views [V, D]` to their cosines with all classes `[V, L]`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,11 @@ class Dataset:
     def cosines(self, views: Floats) -> Floats:
         """`[V, L]` of unit `views [V, D]`."""
         return views @ self.prototypes.T if self.compare is None else self.compare(views)
+
+    @property
+    def held_bytes(self) -> int:
+        """What its prototypes take in memory."""
+        return self.prototypes.nbytes + (self.compare.extra_bytes if self.compare is not None else 0)
 
     @cached_property
     def prior_tables(self) -> PriorTables:

@@ -3,19 +3,31 @@
 import numpy as np
 import torch
 
-from service.models.hardware import use_torch_threads
+from service.models.hardware import Hardware, use_torch_threads
 from service.models.ports import Floats
+
+MANY_CLASSES = 20_000
+REFINED = 2048  # classes of each view, more than anybody may ask for
 
 
 class ResidentPrototypes:
     """Prototypes `[L, D]`; those on the CPU share the array's memory, those on a GPU are copied there once.
 
     Reading them takes nearly all of the time, and torch reads them once for a handful of views. (Numpy's BLAS repacks
-    them at every call, which takes three times as long.)
+    them at every call, which takes three times as long.) Processors that compute in bfloat16 read MANY_CLASSES or more
+    as such, half as many bytes, and compute the REFINED best of each view again in float32: the others' cosines, whose
+    classes only count in what all probabilities sum up to, are off by up to 0.004.
     """
 
-    def __init__(self, prototypes: Floats, device: str) -> None:
-        self._rows = torch.from_numpy(prototypes).to(device)
+    def __init__(self, prototypes: Floats, hardware: Hardware) -> None:
+        self._rows = torch.from_numpy(prototypes).to(hardware.device)
+        coarse = hardware.bfloat16 and hardware.device == "cpu" and len(prototypes) >= MANY_CLASSES
+        self._coarse = self._rows.to(torch.bfloat16) if coarse else None
+
+    @property
+    def extra_bytes(self) -> int:
+        """On processors, beside the prototypes themselves."""
+        return 0 if self._coarse is None else self._coarse.nbytes
 
     @torch.inference_mode()
     def __call__(self, views: Floats) -> Floats:
@@ -23,6 +35,12 @@ class ResidentPrototypes:
         use_torch_threads(1)  # requests compute side by side
         seen = np.zeros((max(2, len(views)), views.shape[1]), np.float32)  # one view alone takes a slower way
         seen[: len(views)] = views
-        cosines = (self._rows @ torch.from_numpy(seen).to(self._rows.device).T).T[: len(views)]
-        rows: Floats = cosines.contiguous().cpu().numpy()
+        columns = torch.from_numpy(seen).to(self._rows.device).T
+        if self._coarse is None:
+            cosines = (self._rows @ columns).T[: len(views)].contiguous()
+        else:
+            cosines = (self._coarse @ columns.to(torch.bfloat16)).T[: len(views)].float().contiguous()
+            places = torch.unique(cosines.topk(min(REFINED, cosines.shape[1]), sorted=False).indices)
+            cosines[:, places] = (self._rows[places] @ columns).T[: len(views)]
+        rows: Floats = cosines.cpu().numpy()
         return rows

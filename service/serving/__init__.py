@@ -1,1 +1,1 @@
-"""Connections: what a stranger may do before a request is one."""
+"""The web server around the application: its beginning and its end, and what a stranger may do to a connection."""

@@ -11,6 +11,7 @@ from pydantic_settings import SettingsError as PydanticSettingsError
 
 from service.errors import SettingsError
 from service.settings.data import DataSettings
+from service.settings.life import LifeSettings
 from service.settings.models import ModelSettings
 from service.settings.pictures import PictureSettings
 from service.settings.serving import ServingSettings
@@ -18,7 +19,7 @@ from service.settings.serving import ServingSettings
 PREFIX = "L2R2_"
 
 
-class Settings(BaseSettings, DataSettings, PictureSettings, ModelSettings, ServingSettings):
+class Settings(BaseSettings, DataSettings, PictureSettings, ModelSettings, LifeSettings, ServingSettings):
     """Every setting; the groups are listed from the last base to the first."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)

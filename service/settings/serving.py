@@ -34,6 +34,5 @@ class ServingSettings(BaseModel):
     queue_items: int = Field(256, ge=1, description="Most pictures waiting for a model before new ones are refused.")
     max_top_k: int = Field(1000, ge=1, description="Largest `top_k` a caller may ask for.")
     max_batch_images: int = Field(32, ge=1, le=256, description="Most pictures in one `/classify/batch` request.")
-    shutdown_grace_s: int = Field(30, ge=0, description="Seconds that running requests get at the stop.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity logged.")
     log_format: Literal["json", "text"] = Field("json", description="One JSON object a line, or text for people.")

@@ -74,10 +74,10 @@ class Locating:
         workers = [worker for worker in (self._boxes, self._masks) if worker is not None]
         return {worker.name: worker.health() for worker in workers}
 
-    def close(self, timeout_s: float | None = None) -> None:
-        self._boxes.close(timeout_s)
-        if self._masks is not None:
-            self._masks.close(timeout_s)
+    def close(self, timeout_s: float | None = None) -> bool:
+        """As `Batcher.close`."""
+        ended = [worker.close(timeout_s) for worker in (self._boxes, self._masks) if worker is not None]
+        return all(ended)
 
     async def locate(self, photo: Photograph, plan: Plan) -> Located:
         """The plan's prompts in the picture; the fallback of section 3.1 when there is no box to be relied on.

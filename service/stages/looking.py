@@ -50,8 +50,8 @@ class Looking:
     def health(self) -> Mapping[str, WorkerHealth]:
         return {self._embedding.name: self._embedding.health()}
 
-    def close(self, timeout_s: float | None = None) -> None:
-        self._embedding.close(timeout_s)
+    def close(self, timeout_s: float | None = None) -> bool:
+        return self._embedding.close(timeout_s)
 
     async def make(self, scene: Scene, names: Sequence[str], style: Style, watch: Stopwatch) -> Views:
         """The named views of a scene, in a thread of the pool."""

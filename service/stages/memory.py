@@ -59,8 +59,8 @@ class Memory:
         return digest.digest()
 
     def recall(self, picture: bytes, piece: Piece[Value]) -> Value | None:
-        """What is known of the picture of that name; None where that is not known."""
-        if not self.is_on:
+        """What is known of the picture of that name; None where that is not known, and for an empty name."""
+        if not picture:
             return None
         with self._lock:
             entry = self._entries.get((picture, piece))
@@ -72,9 +72,9 @@ class Memory:
             return cast(Value, entry[0])
 
     def keep(self, picture: bytes, piece: Piece[Value], value: Value) -> None:
-        """For as long as there is space for it; what takes more than all of it is not kept."""
+        """For as long as there is space for it; what takes more than all of it is not kept, nor what has no name."""
         size = ENTRY_BYTES + size_of(picture) + size_of(piece) + size_of(value)
-        if size > self.max_bytes:
+        if size > self.max_bytes or not picture:
             return
         with self._lock:
             _, old = self._entries.pop((picture, piece), (None, 0))

@@ -28,13 +28,15 @@ class Decoding:
         self.large_pool = ThreadPoolExecutor(1, thread_name_prefix="large pictures")
 
     @asynccontextmanager
-    async def opened(self, data: bytes, watch: Stopwatch) -> AsyncIterator["Photograph"]:
-        """The encoded picture, known to be one, with its frame; it holds a place from its decoding to the end.
+    async def opened(self, data: bytes, watch: Stopwatch, remembered: bool = True) -> AsyncIterator["Photograph"]:
+        """The encoded picture, known to be one, with its frame; it holds a place from its decoding to the end. One not
+        to be `remembered` is new each time.
 
         Raises:
             ImageError: the bytes are no acceptable picture.
         """
-        name = await asyncio.wrap_future(self.pool.submit(self.memory.name_of, data)) if self.memory.is_on else b""
+        named = remembered and self.memory.is_on
+        name = await asyncio.wrap_future(self.pool.submit(self.memory.name_of, data)) if named else b""
         async with AsyncExitStack() as held:
             photo = Photograph(data, name, self, watch, held)
             if photo.recall(FrameOf()) is None:
@@ -66,7 +68,7 @@ class Photograph:
 
     @property
     def is_remembered(self) -> bool:
-        return self._decoding.memory.is_on
+        return bool(self._name)
 
     def recall(self, piece: Piece[Value]) -> Value | None:
         """What is known, None where it is not; the same for the rest of the request."""

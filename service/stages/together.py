@@ -1,10 +1,12 @@
-"""Several works of one request at a time."""
+"""Works of one request beside each other, and beside the event loop."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Executor
+from typing import Any, ParamSpec, TypeVar
 
 Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
 
 
 async def all_of(works: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
@@ -15,3 +17,10 @@ async def all_of(works: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     finally:
         for task in tasks:
             task.cancel()
+
+
+def done_in(
+    pool: Executor, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+) -> asyncio.Future[Result]:
+    """The future result of `work`, done in a thread of the pool."""
+    return asyncio.wrap_future(pool.submit(work, *args, **kwargs))

@@ -10,13 +10,14 @@ import service
 ROOT = Path(service.__file__).parent
 # From the lowest to the highest; those on one line do not import each other.
 LAYERS = (
-    ("service.errors", "service.telemetry", "service.recognition"),
+    ("service.errors", "service.telemetry", "service.turns", "service.recognition"),
     ("service.calibration",),
     ("service.settings", "service.images", "service.batching", "service.models"),
     ("service.datasets",),
     ("service.stages",),
     ("service.recognizer",),
     ("service.engine",),
+    ("service.watching",),
     ("service.api", "service.evaluation", "service.bench", "service.serving"),
     ("service.app",),
     ("service.cli",),

@@ -176,3 +176,55 @@ def test_closing_finishes_what_waits_and_takes_no_more() -> None:
 def test_bounds_below_one_are_refused(bounds: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Batcher("model", Gate(), **bounds)
+
+
+@pytest.mark.parametrize("interruption", [SystemExit, KeyboardInterrupt])
+def test_a_worker_told_to_end_fails_its_batch_and_goes_on(interruption: type[BaseException]) -> None:
+    gate = Gate(open_at_first=False)
+
+    def model(items: Sequence[int]) -> list[int]:
+        found = gate(items)
+        if 7 in items:
+            raise interruption
+        return found
+
+    batcher = Batcher("model", model, max_batch=2, max_waiting=9)
+    before = batcher.submit(1)
+    gate.wait_until_entered()
+    during, beside, after = (batcher.submit(item) for item in (7, 8, 9))
+    gate.open.set()
+    assert before.result(WAIT_S) == 10
+    for future in (during, beside):
+        assert isinstance(future.exception(WAIT_S), ModelFailed)
+    assert after.result(WAIT_S) == 90
+    assert batcher.health().alive
+    assert batcher.close(WAIT_S)
+
+
+def test_failures_are_counted_until_one_call_goes_well() -> None:
+    errors: list[Exception] = [ValueError("a"), MemoryError("b"), NotReady("its own words")]
+
+    def model(items: Sequence[int]) -> list[int]:
+        if errors:
+            raise errors.pop(0)
+        return list(items)
+
+    batcher = Batcher("model", model, max_batch=1, max_waiting=9)
+    seen = []
+    for item in range(4):
+        batcher.submit(item).exception(WAIT_S)
+        seen.append((batcher.health().failures, batcher.health().out_of_memory))
+    assert seen == [(1, False), (2, True), (2, True), (0, False)]
+    assert batcher.health().succeeded_ago_s < WAIT_S
+    batcher.close(WAIT_S)
+
+
+def test_a_worker_that_does_not_end_in_time_is_told_of() -> None:
+    gate = Gate(open_at_first=False)
+    batcher = Batcher("model", gate, max_batch=1, max_waiting=9)
+    waiting = batcher.submit(1)
+    gate.wait_until_entered()
+    assert not batcher.close(0.01)
+    gate.open.set()
+    assert waiting.result(WAIT_S) == 10
+    assert batcher.close(WAIT_S)

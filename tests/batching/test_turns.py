@@ -7,7 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.batching import Batcher, Turns
+from service.batching import Batcher
+from service.turns import Turns
 
 WAIT_S = 20
 

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,16 @@ from service.datasets.spec import ClassEntry, DatasetSpec
 from service.datasets.store import DatasetStore
 
 
+@dataclass(frozen=True, eq=False)
+class Product:
+    prototypes: np.ndarray
+    extra_bytes: int = 0
+
+    def __call__(self, views: np.ndarray) -> np.ndarray:
+        product: np.ndarray = views @ self.prototypes.T
+        return product
+
+
 class Device:
     """Keeps what was brought to it, and may hold it at a gate."""
 
@@ -29,7 +40,7 @@ class Device:
         self.brought.append(prototypes)
         self.entered.release()
         assert self.gate.wait(20)
-        return lambda views: views @ prototypes.T
+        return Product(prototypes)
 
 
 def test_callers_at_the_same_time_bring_a_list_to_the_device_once(tmp_path: Path) -> None:

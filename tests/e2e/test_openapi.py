@@ -22,7 +22,7 @@ from service.recognition.views import DEFAULT_BRANCHES, VIEWS
 from service.stages.options import Options
 
 pytestmark = pytest.mark.anyio
-PROBES = ("/livez", "/readyz", "/healthz")
+PROBES = ("/livez", "/readyz", "/startupz", "/healthz")
 ROUTES = {
     ("post", "/classify"), ("post", "/classify/batch"), ("post", "/datasets"), ("get", "/datasets"),
     ("get", "/datasets/{name}"), ("put", "/datasets/{name}"), ("delete", "/datasets/{name}"),

@@ -18,7 +18,7 @@ MODELS_CACHE = Path(__file__).parents[2] / "models_cache"
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/startupz", "/healthz"])
 async def test_a_loaded_service_is_alive_and_ready(client: httpx.AsyncClient, path: str) -> None:
     response = await client.get(path)
     assert (response.status_code, response.json()["status"]) == (200, "ok")

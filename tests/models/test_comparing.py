@@ -7,9 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.models.comparing import ResidentPrototypes
-from service.models.hardware import use_torch_threads
+from service.models.comparing import MANY_CLASSES, ResidentPrototypes
+from service.models.hardware import Hardware, use_torch_threads
 from service.recognition.scoring import unit
+
+PLAIN, WITH_BFLOAT16 = (Hardware("cpu", bfloat16, 1) for bfloat16 in (False, True))
 
 
 def unit_rows(seed: int, count: int, dimensions: int) -> np.ndarray:
@@ -20,15 +22,36 @@ def unit_rows(seed: int, count: int, dimensions: int) -> np.ndarray:
 @given(st.integers(0, 999), st.integers(1, 5), st.integers(1, 600), st.integers(1, 80))
 def test_cosines_agree_with_double_precision(seed: int, views: int, classes: int, dimensions: int) -> None:
     seen, prototypes = unit_rows(seed, views, dimensions), unit_rows(seed + 1, classes, dimensions)
-    cosines = ResidentPrototypes(prototypes, "cpu")(seen)
+    cosines = ResidentPrototypes(prototypes, PLAIN)(seen)
     assert cosines.shape == (views, classes)
     assert cosines.dtype == np.float32
     assert cosines == pytest.approx(seen.astype(np.float64) @ prototypes.astype(np.float64).T, abs=1e-6)
 
 
+@pytest.mark.parametrize("views", [1, 3])
+def test_among_many_classes_the_best_are_exact_and_the_rest_add_up_right(views: int) -> None:
+    prototypes = unit_rows(1, MANY_CLASSES + 77, 96)
+    seen = unit(prototypes[:views] + 0.1 * unit_rows(2, views, 96))
+    found = ResidentPrototypes(prototypes, WITH_BFLOAT16)(seen)
+    exact = seen.astype(np.float64) @ prototypes.astype(np.float64).T
+    assert np.abs(found - exact).max() < 0.004
+    for row, true in zip(found, exact, strict=True):
+        best = np.argsort(-true, kind="stable")[:1000]
+        assert np.array_equal(np.argsort(-row, kind="stable")[:1000], best)
+        assert row[best] == pytest.approx(true[best], abs=1e-6)
+        for scale in (10, 100):
+            assert np.exp(scale * row.astype(np.float64)).sum() == pytest.approx(np.exp(scale * true).sum(), rel=2e-3)
+
+
+def test_few_classes_are_all_exact_on_any_processor() -> None:
+    prototypes, seen = unit_rows(1, 500, 96), unit_rows(2, 2, 96)
+    found = ResidentPrototypes(prototypes, WITH_BFLOAT16)(seen)
+    assert np.array_equal(found, ResidentPrototypes(prototypes, PLAIN)(seen))
+
+
 def test_prototypes_on_the_cpu_are_not_copied() -> None:
     prototypes = unit_rows(1, 7, 5)
-    compare = ResidentPrototypes(prototypes, "cpu")
+    compare = ResidentPrototypes(prototypes, PLAIN)
     prototypes[:] = 0
     assert not compare(unit_rows(2, 1, 5)).any()
 

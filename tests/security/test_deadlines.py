@@ -35,6 +35,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
     settings = load_settings(data_dir=tmp_path_factory.mktemp("data"), queue_items=40, request_timeout_s=50)
     app = timed_app(localizer, settings)
     with listening(app, lifespan="on") as server:
+        until(app.state.service.loaded.is_set)
         document = json.dumps({"name": "two", "classes": ["bright", "dark"]}).encode()
         with server.caller() as caller:
             assert caller.say(request("/datasets", document, "application/json")).answer().status == 201

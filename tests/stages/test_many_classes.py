@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from service.datasets.records import Dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
 from service.models.comparing import ResidentPrototypes
+from service.models.hardware import Hardware
 from service.recognition.fusion import FUSIONS
 from service.recognition.priors import Prior
 from service.recognition.scoring import unit
@@ -19,11 +20,14 @@ LABELS = tuple(f"class {number}" for number in range(CLASSES))
 MONTH = Prior("counts", {"may": {label: float(place % 5) for place, label in enumerate(LABELS)}})
 SPEC = DatasetSpec(tuple(ClassEntry(label) for label in LABELS), priors={"month": MONTH})
 VIEWS = ("full", "center_crop", "fg")
+PLAIN = Hardware("cpu", False, 1)
 
 
 class CountedProducts:
+    extra_bytes = 0
+
     def __init__(self, prototypes: np.ndarray) -> None:
-        self._compare = ResidentPrototypes(prototypes, "cpu")
+        self._compare = ResidentPrototypes(prototypes, PLAIN)
         self.products = 0
 
     def __call__(self, views: np.ndarray) -> np.ndarray:

@@ -47,19 +47,21 @@ def timed_service(tmp_path: Path) -> Iterator[tuple[int, int]]:
     log = (tmp_path / "log").open("wb")
     with log, subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process:
         try:
-            wait_listening(process, port, tmp_path / "log")
+            wait_ready(process, port, tmp_path / "log")
             yield port, process.pid
         finally:
             process.terminate()
 
 
-def wait_listening(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    while True:
-        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
-            return
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(0.1)
-            raise AssertionError(f"the service ended with {process.returncode}:\n{log.read_text()}")
+def wait_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    with httpx.Client() as client:
+        while True:
+            with suppress(httpx.TransportError):
+                if client.get(f"http://127.0.0.1:{port}/readyz").status_code == 200:
+                    return
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
+                raise AssertionError(f"the service ended with {process.returncode}:\n{log.read_text()}")
 
 
 async def overload(

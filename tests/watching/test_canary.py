@@ -1,0 +1,77 @@
+"""The picture of our own that goes through the models when nobody else's does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from light_models import FaultyLocalizer, light_engine  # type: ignore[import-not-found]
+
+from service.recognizer import Recognizer
+from service.settings import load_settings
+from service.watching.canary import Canary, Trial
+
+pytestmark = pytest.mark.anyio
+INTERVAL_S, WAIT_S = 0.05, 20
+
+
+@pytest.fixture
+def localizer() -> FaultyLocalizer:
+    return FaultyLocalizer()
+
+
+@pytest.fixture
+async def recognizer(localizer: FaultyLocalizer) -> AsyncIterator[Recognizer]:
+    engine = light_engine(load_settings(), localizer)
+    yield engine.recognizer
+    await asyncio.to_thread(engine.recognizer.close)
+
+
+async def until(canary: Canary, *, failing: bool) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while (canary.trial.failure is not None) != failing:
+            await asyncio.sleep(0)
+
+
+async def test_idle_models_are_tried_again_and_again(recognizer: Recognizer) -> None:
+    canary = Canary(recognizer, INTERVAL_S, WAIT_S)
+    canary.prepare()
+    watching = asyncio.ensure_future(canary.watch())
+    async with asyncio.timeout(WAIT_S):
+        while min(worker.batches for worker in recognizer.health().values()) < 3:
+            await asyncio.sleep(0)
+    watching.cancel()
+    assert canary.trial == Trial()
+    assert recognizer.memory().entries == 0  # which is for the callers' pictures
+
+
+async def test_models_at_work_are_left_alone(recognizer: Recognizer) -> None:
+    canary = Canary(recognizer, 1000, WAIT_S)
+    canary.prepare()
+    watching = asyncio.ensure_future(canary.watch())
+    await asyncio.sleep(0)  # it has looked once
+    watching.cancel()
+    assert all(worker.batches == 0 for worker in recognizer.health().values())
+
+
+async def test_a_broken_model_is_noticed_and_so_is_its_recovery(
+    recognizer: Recognizer, localizer: FaultyLocalizer
+) -> None:
+    canary = Canary(recognizer, INTERVAL_S, WAIT_S)
+    canary.prepare()
+    localizer.broken = True
+    watching = asyncio.ensure_future(canary.watch())
+    await until(canary, failing=True)
+    assert "the localizer failed" in (canary.trial.failure or "")
+    localizer.broken = False
+    await until(canary, failing=False)
+    watching.cancel()
+
+
+async def test_a_model_that_does_not_answer_has_failed(recognizer: Recognizer, localizer: FaultyLocalizer) -> None:
+    canary = Canary(recognizer, INTERVAL_S, patience_s=0.05)
+    canary.prepare()
+    localizer.locate_s = 0.5
+    watching = asyncio.ensure_future(canary.watch())
+    await until(canary, failing=True)
+    assert canary.trial.failure == "no answer in time"
+    watching.cancel()
