@@ -17,6 +17,8 @@ LINGER_S = 1.0
 LINGER_BYTES = 2**20
 FULL_RETRY_S = 1
 log = logging.getLogger("service.access")
+_faults_alone = logging.getLogger("uvicorn.error.connections")  # what strangers send is told of here, a line for each
+_faults_alone.setLevel(logging.ERROR)
 
 
 def bounded_protocol(limits: ConnectionLimits) -> type["BoundedProtocol"]:
@@ -36,6 +38,7 @@ class BoundedProtocol(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.conn: StrictConnection = StrictConnection(self.limits.max_head_bytes, self.limits.max_headers)
+        self.logger = _faults_alone
         self._parting = False
         self._in_vain_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
