@@ -82,6 +82,8 @@ STOPSIGNAL SIGTERM
 # /livez to restart and /readyz to send requests.
 HEALTHCHECK --start-period=30m --interval=10s --timeout=5s --retries=3 \
     CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('L2R2_PORT') or 8000), timeout=4); c.request('GET', '/readyz'); sys.exit(c.getresponse().status != 200)"]
+# A container is reached from outside, so the service does not start before it is told who may use it: L2R2_KEYS_FILE, or
+# L2R2_ALLOW_ANONYMOUS=true where everybody who reaches it is trusted.
 ENTRYPOINT ["l2r2"]
 CMD ["serve", "--host", "0.0.0.0"]
 

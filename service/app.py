@@ -4,15 +4,22 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Lifespan
 
 import service
-from service.api import calibration, classify, datasets, health, problems, versions
+from service.access.keyring import Keyring
+from service.access.limits import Limits
+from service.api import calibration, classify, datasets, health, pages, problems, versions
 from service.api.body_limits import BodyBounds, BodyLimit
+from service.api.guard import Guard
+from service.api.headers import SecurityHeaders, with_cors
 from service.api.life import Life
 from service.api.middleware import RequestContext
+from service.api.openapi import with_keys
+from service.api.own_host import OwnHost
 from service.api.state import Parts, State
 from service.datasets.build_store import BuildStore
 from service.datasets.builder import PrototypeBuilder
@@ -26,6 +33,9 @@ from service.engine import Engine, load_engine
 from service.models.hardware import use_torch_threads
 from service.settings import Settings
 from service.watching.canary import Canary
+
+if TYPE_CHECKING:
+    from service.fetching.fetch import Fetcher
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +96,22 @@ def _traffic(engine: Engine) -> Traffic:
     return Traffic(lambda: engine.recognizer.admission.occupancy.is_busy, use_threads)
 
 
+def _fetcher(settings: Settings) -> "Fetcher | None":
+    if not settings.fetch_urls:
+        return None
+    from service.fetching.fetch import Fetcher, FetchLimits  # an HTTP client, which nothing else here needs
+
+    hosts = [host.strip().lower() for host in (settings.fetch_hosts or "").split(",")]
+    limits = FetchLimits(
+        settings.fetch_timeout_s,
+        settings.max_image_bytes,
+        settings.fetch_redirects,
+        settings.fetch_concurrent,
+        tuple(filter(None, hosts)),
+    )
+    return Fetcher(limits)
+
+
 def create_app(
     settings: Settings,
     on_failure: Callable[[], None] = lambda: None,
@@ -97,26 +123,54 @@ def create_app(
     Args:
         on_failure: called if loading fails.
         on_beyond_help: called, from another thread, if only a new process can help.
+
+    Raises:
+        SettingsError: the key file cannot be read.
     """
-    state = State(settings)
-    app = _Application(
+    state = State(settings, _fetcher(settings))
+    keyring = Keyring(settings.keys_file) if settings.keys_file is not None else None
+    app = _described(settings, Life(state, load, on_failure, on_beyond_help).lifespan)
+    app.state.service = state
+    app.add_middleware(BodyLimit, bounds=BodyBounds.of(settings), held=state.bodies)
+    if keyring is not None:  # around the others: who has no key is told nothing else, and no body of his is read
+        app.add_middleware(Guard, keyring=keyring, limits=Limits(), public_paths=settings.public_paths)
+    elif not settings.allow_anonymous:
+        app.add_middleware(OwnHost)
+    problems.install(app)
+    if settings.docs == "on":
+        pages.install(app)
+    for router in (classify.router, datasets.router, versions.router, calibration.router, health.router):
+        app.include_router(router)
+    return app
+
+
+def _described(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
+    return _Application(
         title="L2R2",
         summary="Zero-shot image recognition that finds the object first.",
         description="After “Localize to Recognize Robustly”: the full picture and the located foreground are compared "
         "with the class names, and the more confident one answers.",
         version=service.__version__,
         license_info={"name": "MIT", "identifier": "MIT"},
-        lifespan=Life(state, load, on_failure, on_beyond_help).lifespan,
+        lifespan=lifespan,
+        openapi_url=None if settings.docs == "off" else "/openapi.json",
+        docs_url=None,  # see `pages`
+        redoc_url=None,
     )
-    app.state.service = state
-    app.add_middleware(BodyLimit, bounds=BodyBounds.of(settings), held=state.bodies)
-    problems.install(app)
-    for router in (classify.router, datasets.router, versions.router, calibration.router, health.router):
-        app.include_router(router)
-    return app
 
 
 class _Application(FastAPI):
+    """Outermost is what a crash's answer too must have: its request id, its headers."""
+
     def build_middleware_stack(self) -> ASGIApp:
-        # Outermost, so that a crash too has its request id
-        return RequestContext(super().build_middleware_stack(), lambda: self.state.service.draining)
+        inner = with_cors(super().build_middleware_stack(), self._state.settings.cors_origins)
+        return RequestContext(SecurityHeaders(inner), lambda: self._state.draining)
+
+    def openapi(self) -> dict[str, Any]:
+        settings = self._state.settings
+        return with_keys(super().openapi(), settings.keys_file is not None, settings.public_paths)
+
+    @property
+    def _state(self) -> State:
+        state: State = self.state.service
+        return state

@@ -3,10 +3,12 @@
 ServiceError
 ├── BadRequest                 400  malformed_request
 ├── InvalidFields              422  invalid_fields
-├── RequestTimeout             408  request_timeout
+│   ├── UrlRefused             422  url_refused
+│   └── UrlFailed              422  url_failed
+├── Unauthorized               401  unauthorized
+├── Forbidden                  403  forbidden
+├── RateLimited                429  rate_limited
 ├── BodyTooLarge               413  body_too_large
-├── HeadTooLarge               431  head_too_large
-├── ProtocolUnsupported        501  protocol_unsupported
 ├── UnsupportedMediaType       415  unsupported_media_type
 ├── ImageError
 │   ├── ImageUnreadable        422  image_unreadable
@@ -81,20 +83,28 @@ class InvalidFields(ServiceError):
         return self._problems
 
 
+class UrlRefused(InvalidFields):
+    code, title = "url_refused", "Nothing is fetched from this address"
+
+
+class UrlFailed(InvalidFields):
+    code, title = "url_failed", "The picture could not be fetched"
+
+
+class Unauthorized(ServiceError):
+    status, code, title = 401, "unauthorized", "A valid key is needed"
+
+
+class Forbidden(ServiceError):
+    status, code, title = 403, "forbidden", "This is not allowed"
+
+
+class RateLimited(ServiceError):
+    status, code, title = 429, "rate_limited", "The key's limit is reached"
+
+
 class BodyTooLarge(ServiceError):
     status, code, title = 413, "body_too_large", "The request body is too large"
-
-
-class RequestTimeout(ServiceError):
-    status, code, title = 408, "request_timeout", "The request did not arrive in time"
-
-
-class HeadTooLarge(ServiceError):
-    status, code, title = 431, "head_too_large", "The request head is too large"
-
-
-class ProtocolUnsupported(ServiceError):
-    status, code, title = 501, "protocol_unsupported", "The version of HTTP or the transfer coding is not spoken here"
 
 
 class UnsupportedMediaType(ServiceError):

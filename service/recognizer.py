@@ -69,6 +69,7 @@ class Recognizer:
         watch = Stopwatch()
         plan = plan_for(options, dataset, self.limits, self._abilities)
         place = at or self.admission.place(self.limits.request_timeout_s)
+        place.begin()
         try:
             opened = self._decoding.opened(data, watch, remembered)
             async with asyncio.timeout(place.left_s), opened as photo:

@@ -1,10 +1,11 @@
 """What is seen of a running service: structured logs, one object a line with the request's id and never a byte of a
-picture; whether there is work; and the time that each stage took."""
+picture or of a secret; whether there is work; and the time that each stage took."""
 
 import contextvars
 import json
 import logging
 import math
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +14,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id", default=None)
+key_name: contextvars.ContextVar[str | None] = contextvars.ContextVar("key_name", default=None)  # of who asks
 
 BUSY_FOR_S = 1.0
 PACE_MEMORY_S = 5.0  # of work, in which what is known loses two thirds of its weight
+# Secrets, should a library's message or a caller's own words ever hold one. Bounded, so that no text costs much.
+_IS = r"""['"]?\s{0,4}[:=,]\s{0,4}(?:b?['"])?"""
+_SECRETS = tuple(
+    (re.compile(pattern, re.IGNORECASE), instead)
+    for pattern, instead in (
+        (r"l2r2_[a-z0-9_-]{43}", "l2r2_***"),
+        (r"\b(bearer)\s{1,4}[a-z0-9._~+/=-]{16,512}", r"\1 ***"),
+        (rf"((?:authorization|x-api-key|password){_IS}(?:\w{{1,16}}\s{{1,4}})?)[^\s'\",]{{1,512}}", r"\1***"),
+        (r"(://[^\s:/@]{0,128}:)[^\s@]{1,256}@", r"\1***@"),
+    )
+)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -25,26 +38,50 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": without_secrets(record.getMessage()),
             **_extras(record),
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=True, default=str)
+            line["exception"] = without_secrets(self.formatException(record.exc_info))
+        return json.dumps(line, ensure_ascii=True)
 
 
 class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        extras = " ".join(f"{name}={json.dumps(value, default=str)}" for name, value in _extras(record).items())
-        message = json.dumps(record.getMessage())[1:-1]  # a caller's line breaks stay one line
+        extras = " ".join(f"{name}={json.dumps(value)}" for name, value in _extras(record).items())
+        message = json.dumps(without_secrets(record.getMessage()))[1:-1]  # a caller's line breaks stay one line
         line = f"{self.formatTime(record)} {record.levelname:<7} {message} {extras}".rstrip()
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return line + self._exception(record)
+
+    def _exception(self, record: logging.LogRecord) -> str:
+        """Indented, so that no exception's words can pass for a line of their own, and in ASCII without controls."""
+        if not record.exc_info:
+            return ""
+        lines = without_secrets(self.formatException(record.exc_info)).split("\n")
+        return "".join(f"\n    {json.dumps(line)[1:-1]}" for line in lines)
 
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:
-    own = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-    current = request_id.get()
-    return own | ({"request_id": current} if current else {})
+    own = {name: _sayable(value) for name, value in vars(record).items() if name not in _STANDARD}
+    current = {"request_id": request_id.get(), "key": key_name.get()}
+    return own | {name: value for name, value in current.items() if value is not None}
+
+
+def _sayable(value: object) -> object:
+    """What JSON has words for, without secrets."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, dict):
+        return {str(name): _sayable(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_sayable(entry) for entry in value]
+    return without_secrets(str(value))
+
+
+def without_secrets(text: str) -> str:
+    for pattern, instead in _SECRETS:
+        text = pattern.sub(instead, text)
+    return text
 
 
 def configure_logging(level: str, line_format: str) -> None:
@@ -66,25 +103,33 @@ class Pace:
     """The mean time from one completion to the next while there is work, mostly of the last few seconds."""
 
     clock: Callable[[], float] = time.monotonic  # seconds
+    _working: int = 0
     _since_s: float = 0.0  # the last completion, or the beginning of the work
     _worked_s: float = 0.0
     _completions: float = 0.0
 
     def begin(self) -> None:
-        """There is work where there was none."""
-        self._since_s = self.clock()
+        if not self._working:
+            self._since_s = self.clock()
+        self._working += 1
 
-    def complete(self) -> None:
-        self._worked_s, self._completions = self._with_one_more()
-        self._since_s = self.clock()
+    def end(self, *, completed: bool) -> None:
+        """Not `completed`: given up, or there was nothing to do, which says nothing of the pace."""
+        self._working -= 1
+        if completed:
+            self._worked_s, self._completions = self._with_one_more()
+            self._since_s = self.clock()
 
     @property
     def mean_s(self) -> float | None:
-        """While there is work; None before the first completion. What takes longer than usual counts before its end."""
+        """None before the first completion. What takes longer than usual counts before its end."""
         if not self._completions:
             return None
+        mean_s = self._worked_s / self._completions
+        if not self._working:
+            return mean_s
         worked_s, completions = self._with_one_more()
-        return max(self._worked_s / self._completions, worked_s / completions)
+        return max(mean_s, worked_s / completions)
 
     def _with_one_more(self) -> tuple[float, float]:
         """Time worked and completions, if there were one now; both weigh the less the older they are."""
@@ -95,21 +140,15 @@ class Pace:
 
 @dataclass
 class Occupancy:
-    """How many are inside, and how fast they are done with. Counted by one thread, read by any."""
+    """How many are inside. Counted by one thread, read by any."""
 
     inside: int = 0
     left_s: float = -math.inf
-    pace: Pace = field(default_factory=Pace)
 
     def enter(self) -> None:
-        if not self.inside:
-            self.pace.begin()
         self.inside += 1
 
-    def leave(self, *, worked: bool = False) -> None:
-        """`worked`: it was done with as usual; those who left early or for whom nothing was to be done say nothing."""
-        if worked:
-            self.pace.complete()
+    def leave(self) -> None:
         self.inside, self.left_s = self.inside - 1, time.monotonic()
 
     @property

@@ -1,4 +1,4 @@
-"""The three forms of a picture on the wire: multipart, the raw bytes, and base64 in JSON."""
+"""The forms of a picture on the wire: multipart, the raw bytes, base64 in JSON, and an address in either."""
 
 import asyncio
 import base64
@@ -13,6 +13,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from service.api.fields import ClassifyFields
+from service.api.pictures import Picture, PictureUrl
 from service.api.problems import invalid_fields
 from service.errors import BadRequest, FieldProblem, InvalidFields, UnsupportedMediaType
 
@@ -33,7 +34,7 @@ class _MemoryParser(MultiPartParser):
 
 @dataclass(frozen=True)
 class ClassifyRequest:
-    images: tuple[bytes, ...]
+    images: tuple[Picture, ...]
     fields: ClassifyFields
 
 
@@ -44,33 +45,39 @@ async def read_classify(request: Request, most_images: int, plural: bool = False
         BadRequest, UnsupportedMediaType, InvalidFields.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    name = "images" if plural else "image"
+    name, url_name = ("images", "image_urls") if plural else ("image", "image_url")
+    urls: list[PictureUrl] = []
     if media_type == "multipart/form-data":
-        images, raw = await _read_multipart(request, name, most_images)
+        images, urls, raw = await _read_multipart(request, name, url_name, most_images)
     elif media_type == "application/json":
-        images, raw = await asyncio.to_thread(_from_json, await request.body(), name)  # megabytes of base64
+        images, urls, raw = await asyncio.to_thread(_from_json, await request.body(), name, url_name)  # megabytes
     elif (media_type.startswith("image/") or media_type == "application/octet-stream") and not plural:
         images, raw = [await request.body()], _from_pairs(request.query_params.multi_items())
     else:
         raise UnsupportedMediaType(f"{media_type or 'no content type'} is not accepted; send {ACCEPTED}")
-    if not images:
+    if images and urls:
+        raise InvalidFields(FieldProblem(url_name, f"is given besides {name}; one of them is wanted"))
+    given, name = (urls, url_name) if urls else (images, name)
+    if not given:
         raise InvalidFields(FieldProblem(name, "is missing"))
-    if len(images) > most_images:
-        raise InvalidFields(FieldProblem(name, f"holds {len(images)} pictures; at most {most_images}"))
+    if len(given) > most_images:
+        raise InvalidFields(FieldProblem(name, f"holds {len(given)} pictures; at most {most_images}"))
     try:
-        return ClassifyRequest(tuple(images), ClassifyFields.model_validate(raw))
+        return ClassifyRequest(tuple(given), ClassifyFields.model_validate(raw))
     except ValidationError as error:
         raise invalid_fields(error.errors()) from None
 
 
-async def _read_multipart(request: Request, name: str, most_images: int) -> tuple[list[bytes], dict[str, Any]]:
+async def _read_multipart(
+    request: Request, name: str, url_name: str, most_images: int
+) -> tuple[list[bytes], list[PictureUrl], dict[str, Any]]:
     # One file and field more than allowed are let through, so that the error can name the right limit.
     parser = _MemoryParser(
         request.headers, request.stream(), max_files=most_images + 1, max_fields=MOST_FORM_FIELDS, max_part_size=2**20
     )
     try:
         form = await parser.parse()
-        images, pairs = [], []
+        images, urls, pairs = [], [], []
         for key, value in form.multi_items():
             if isinstance(value, UploadFile):
                 if key != name:
@@ -78,30 +85,49 @@ async def _read_multipart(request: Request, name: str, most_images: int) -> tupl
                 images.append(await value.read())
             elif key == name:
                 raise InvalidFields(FieldProblem(name, "must be a file, with a filename in its part"))
+            elif key == url_name:
+                urls.append(value)
             else:
                 pairs.append((key, value))
-        return images, _from_pairs(pairs)
+        return images, _picture_urls(url_name, urls), _from_pairs(pairs)
     except (MultiPartException, KeyError, ValueError) as error:
         raise BadRequest(f"the multipart body cannot be parsed: {error}") from None
     finally:
         parser.close_files()
 
 
-def _from_json(body: bytes, name: str) -> tuple[list[bytes], dict[str, Any]]:
+def _from_json(body: bytes, name: str, url_name: str) -> tuple[list[bytes], list[PictureUrl], dict[str, Any]]:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         raise BadRequest("the body is not valid JSON") from None
     if not isinstance(document, dict):
         raise BadRequest("the body must be a JSON object")
-    value = document.pop(name, None)
-    if value is None:
-        return [], document
-    if name == "image":
-        return [from_base64(name, value)], document
+    images = _listed(name, document.pop(name, None), "base64 strings")
+    urls = _listed(url_name, document.pop(url_name, None), "addresses")
+    decoded = [from_base64(field, value) for field, value in _fields(name, images)]
+    return decoded, _picture_urls(url_name, urls), document
+
+
+def _listed(name: str, value: Any, what: str) -> list[Any]:
+    """The values of a field; those of a plural name travel as a list."""
+    if value is None or not name.endswith("s"):
+        return [] if value is None else [value]
     if not isinstance(value, list):
-        raise InvalidFields(FieldProblem(name, "must be a list of base64 strings"))
-    return [from_base64(f"{name}[{place}]", entry) for place, entry in enumerate(value)], document
+        raise InvalidFields(FieldProblem(name, f"must be a list of {what}"))
+    return value
+
+
+def _fields(name: str, values: list[Any]) -> list[tuple[str, Any]]:
+    """Each value with its place's name, as errors give it."""
+    return [(f"{name}[{place}]" if name.endswith("s") else name, value) for place, value in enumerate(values)]
+
+
+def _picture_urls(name: str, values: list[Any]) -> list[PictureUrl]:
+    for field, value in _fields(name, values):
+        if not isinstance(value, str):
+            raise InvalidFields(FieldProblem(field, "must be a string, the address of a picture"))
+    return [PictureUrl(field, value) for field, value in _fields(name, values)]
 
 
 def from_base64(field: str, value: Any) -> bytes:

@@ -10,6 +10,7 @@ from service.api.bodies import read_classify
 from service.api.deadlines import promising_deadline
 from service.api.disconnect import unless_gone
 from service.api.examples import CLASSIFY_BATCH_BODY, CLASSIFY_BODY, problems, recognition_example
+from service.api.pictures import Picture, Source
 from service.api.problems import problem_of
 from service.api.schemas import BatchOut, RecognitionOut
 from service.api.state import Parts, parts_of, state_of
@@ -33,29 +34,32 @@ FAULTS = problems(400, 404, 408, 409, 413, 415, 422, 500, 503, 504)
 )
 async def classify(request: Request) -> Response:
     """Recognize one picture: multipart with a file `image`, a raw `image/*` body with query parameters, or JSON with
-    base64."""
+    base64. Where fetching is on, `image_url` may take the place of `image`."""
     parts = parts_of(request)
     deadline = promising_deadline(request)
     asked = await read_classify(request, most_images=1)
+    source = Source(asked.images, state_of(request).fetcher)
     options = asked.fields.options(state_of(request).settings.max_top_k)
     dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset, asked.fields.dataset_version)
     with parts.recognizer.admission.places(1, deadline) as [place]:
-        work = _one(parts, asked.images[0], asked.fields.dataset, dataset, options, place)
+        work = _one(parts, source, asked.images[0], asked.fields.dataset, dataset, options, place)
         return json_response(await unless_gone(request, work))
 
 
 @router.post("/classify/batch", response_model=BatchOut, responses=FAULTS, openapi_extra=CLASSIFY_BATCH_BODY)
 async def classify_batch(request: Request) -> Response:
-    """Recognize several pictures (files or base64 strings `images`): for each an answer or an error of its own."""
+    """Recognize several pictures (files or base64 strings `images`, or addresses `image_urls` where fetching is on):
+    for each an answer or an error of its own."""
     parts, settings = parts_of(request), state_of(request).settings
     deadline = promising_deadline(request)
     asked = await read_classify(request, settings.max_batch_images, plural=True)
+    source = Source(asked.images, state_of(request).fetcher)
     options = asked.fields.options(settings.max_top_k)
     dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset, asked.fields.dataset_version)
 
     with parts.recognizer.admission.places(len(asked.images), deadline) as places:
         pairs = zip(asked.images, places, strict=True)
-        works = [_one(parts, image, asked.fields.dataset, dataset, options, place) for image, place in pairs]
+        works = [_one(parts, source, image, asked.fields.dataset, dataset, options, place) for image, place in pairs]
         outcomes = await unless_gone(request, asyncio.gather(*works, return_exceptions=True))
     results = [_item(index, outcome) for index, outcome in enumerate(outcomes)]
     return json_response({"request_id": request_id.get(), "results": results})
@@ -72,9 +76,10 @@ def _item(index: int, outcome: dict[str, Any] | BaseException) -> dict[str, Any]
 
 
 async def _one(
-    parts: Parts, image: bytes, name: str, dataset: Dataset, options: Options, place: Place
+    parts: Parts, source: Source, image: Picture, name: str, dataset: Dataset, options: Options, place: Place
 ) -> dict[str, Any]:
     recognizer = parts.recognizer
-    recognition = await recognizer.recognize(image, dataset, options, place)
+    async with source.opened(image) as data:
+        recognition = await recognizer.recognize(data, dataset, options, place)
     models = (recognizer.localizer, recognizer.encoder)
     return recognition_out(recognition, name, dataset.version, models, request_id.get() or "")

@@ -10,24 +10,30 @@ from service.images import FORMATS
 PROBLEM = "#/components/schemas/Problem"
 _TITLES = {
     400: "The request cannot be parsed",
+    401: "A valid key is needed",
+    403: "The key's scopes do not allow this",
     404: "There is no such dataset",
     408: "The body did not arrive in time",
     409: "The dataset exists with other content, could not be built, or wants another encoder",
     413: "The body or the picture is too large",
     415: "The content type or the image format is not supported",
     422: "A field is invalid, or the image cannot be read",
+    429: "The key's limit is reached; see Retry-After",
     500: "A model failed on this input",
     503: "Not ready, building or overloaded; see Retry-After",
     504: "The request took too long",
 }
 _CODES = {
     400: "malformed_request",
+    401: "unauthorized",
+    403: "forbidden",
     404: "dataset_not_found",
     408: "request_timeout",
     409: "dataset_conflict",
     413: "image_too_large",
     415: "image_unsupported",
     422: "invalid_fields",
+    429: "rate_limited",
     500: "model_failed",
     503: "overloaded",
     504: "deadline_exceeded",
@@ -141,24 +147,37 @@ def _fields() -> dict[str, Any]:
 
 
 def _body(name: str, file_schema: dict[str, Any], json_schema: dict[str, Any]) -> dict[str, Any]:
-    required = [name, "dataset"]
-    one = "data:image/jpeg;base64,/9j/4AAQSkZJRg..."
-    image = [one] if json_schema["type"] == "array" else one
+    several = json_schema["type"] == "array"
+    url_name = "image_urls" if several else "image_url"
+    url_schema = {"type": "array", "items": _URL} if several else _URL
+    one_of = [{"required": [name]}, {"required": [url_name]}]
+    one, address = "data:image/jpeg;base64,/9j/4AAQSkZJRg...", "https://example.org/photo.jpg"
 
     def schema(pictures: dict[str, Any]) -> dict[str, Any]:
-        return {"type": "object", "required": required, "properties": {name: pictures, **_fields()}}
+        properties = {name: pictures, url_name: url_schema, **_fields()}
+        return {"type": "object", "required": ["dataset"], "oneOf": one_of, "properties": properties}
+
+    def example(field: str, value: str, summary: str) -> dict[str, Any]:
+        return {"summary": summary, "value": {field: [value] if several else value, "dataset": "pets"}}
 
     return {
         "multipart/form-data": {"schema": schema(file_schema)},
         "application/json": {
             "schema": schema(json_schema),
-            "example": {name: image, "dataset": "pets"},
+            "examples": {
+                "base64": example(name, one, "As base64"),
+                "address": example(url_name, address, "By address, where fetching is on"),
+            },
         },
     }
 
 
 _FILE = {"type": "string", "format": "binary"}
 _BASE64 = {"type": "string", "description": "Base64, or a data URI."}
+_URL = {
+    "type": "string",
+    "description": "An https address to fetch the picture from, where the setting L2R2_FETCH_URLS is on.",
+}
 _RAW_PARAMETERS = [
     {
         "name": name,

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.telemetry import request_id
+from service.telemetry import key_name, request_id
 
 HEADER = "x-request-id"
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+LONGEST_PATH = 512  # characters of it that are logged
 _QUIET = ("/livez", "/readyz", "/startupz", "/healthz")
 log = logging.getLogger("service.access")
 
@@ -32,7 +33,7 @@ class RequestContext:
             return
         asked = Headers(scope=scope).get(HEADER, "")
         own_id = asked if _ACCEPTABLE_ID.fullmatch(asked) else uuid.uuid4().hex
-        token = request_id.set(own_id)
+        token, no_key = request_id.set(own_id), key_name.set(None)
         started_s, status = time.perf_counter(), 0
 
         async def send_with_id(message: Message) -> None:
@@ -49,6 +50,8 @@ class RequestContext:
         finally:
             duration_ms = round(1000 * (time.perf_counter() - started_s), 1)
             level = logging.DEBUG if scope["path"] in _QUIET else logging.INFO
-            extra = {"method": scope["method"], "path": scope["path"], "status": status, "duration_ms": duration_ms}
-            log.log(level, "request", extra=extra)
+            path = scope["path"][:LONGEST_PATH]
+            extra = {"method": scope["method"], "path": path, "status": status, "duration_ms": duration_ms}
+            log.log(level, "request", extra=extra)  # with the name of the key, which the guard has set
+            key_name.reset(no_key)
             request_id.reset(token)

@@ -3,6 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
@@ -16,6 +17,9 @@ from service.recognizer import Recognizer
 from service.settings import Settings
 from service.watching.canary import Canary
 from service.watching.judging import beyond_help_because, unready_because
+
+if TYPE_CHECKING:
+    from service.fetching.fetch import Fetcher
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,11 @@ class Parts:
 
 @dataclass
 class State:
-    """The one changing thing of the app: `parts` appears when loading is done; `draining` when the end has come."""
+    """The one changing thing of the app: `parts` appears when loading is done; `draining` when the end has come.
+    Without a `fetcher` no picture is fetched."""
 
     settings: Settings
+    fetcher: "Fetcher | None" = None
     parts: Parts | None = None
     failure: str | None = None
     draining: bool = False
@@ -76,6 +82,8 @@ class State:
         self.draining = True
 
     def close(self, timeout_s: float) -> bool:
+        if self.fetcher is not None:
+            self.fetcher.close()
         return self.parts is None or self.parts.close(timeout_s)
 
     def unready_because(self) -> str | None:

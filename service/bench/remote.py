@@ -33,11 +33,11 @@ def class_names(count: int, seed: int = 0) -> list[str]:
 class Remote:
     """Its datasets' names begin as no other run's; `close` deletes those that are left."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         self._prefix = f"bench-{uuid.uuid4().hex[:12]}"
         self._registered: list[str] = []
         self.url = url.rstrip("/")
-        self._client = httpx.Client(base_url=self.url, timeout=TIMEOUT_S)
+        self._client = httpx.Client(base_url=self.url, timeout=TIMEOUT_S, headers=headers)
         self._pause = threading.Event()
 
     def call(self, method: str, path: str, body: Any = None) -> Any:

@@ -22,7 +22,7 @@ class Request:
 
     form: `multipart`, a picture `image` with `fields`; `embeddings`, a data URI in OpenAI's manner with `fields`.
     fields: of each request. pictures: JPEG files. distinct: give each request bytes of its own. expects: a text that
-    every good answer holds.
+    every good answer holds. headers: besides the usual ones, such as a key's.
     """
 
     url: str
@@ -31,6 +31,7 @@ class Request:
     form: str = "multipart"
     distinct: bool = True
     expects: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.form not in ("multipart", "embeddings") or not self.pictures or not self.fields:
@@ -59,6 +60,7 @@ class Request:
             f"content-type: {media_type}",
             f"content-length: {length}",
             "accept: application/json",
+            *(f"{name}: {value}" for name, value in self.headers.items()),
         )
         return ("\r\n".join(lines) + "\r\n\r\n").encode()
 

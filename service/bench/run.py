@@ -1,6 +1,6 @@
 """A whole run: start what is measured, measure the chosen parts, stop everything."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -31,19 +31,22 @@ CLASSES = 100
 GOOD = '"fallback":null'  # a box was found and used, so that all the work was done
 
 
-def run(choices: Choices, said: Said, keep: Keep) -> dict[str, Any]:
+def run(choices: Choices, said: Said, keep: Keep, headers: Mapping[str, str]) -> dict[str, Any]:
     """Everything measured, ready for JSON; `said` is told what is under way, `keep` what was found after each part.
+    `headers`: of each request to the service, such as a key's; they are not among what was found.
 
     Raises:
         BenchFailed, SettingsError, ServiceUnreachable.
     """
     with TemporaryDirectory(prefix="l2r2-bench-") as folder, ExitStack() as stack:
-        return _Run(choices, said, Path(folder), stack).measure(keep)
+        return _Run(choices, said, Path(folder), stack, headers).measure(keep)
 
 
 class _Run:
-    def __init__(self, choices: Choices, said: Said, folder: Path, stack: ExitStack) -> None:
-        self.choices, self.said, self.folder, self.stack = choices, said, folder, stack
+    def __init__(
+        self, choices: Choices, said: Said, folder: Path, stack: ExitStack, headers: Mapping[str, str]
+    ) -> None:
+        self.choices, self.said, self.folder, self.stack, self.headers = choices, said, folder, stack, headers
         self.overrides: dict[str, Any] = {"profile": choices.profile, "log_level": "warning"}
         if choices.random_weights:
             said("saving random weights")
@@ -102,11 +105,12 @@ class _Run:
 
     def _remote(self, url: str) -> tuple[Remote, Request]:
         """A service, and a request of a dataset there that is deleted at the end."""
-        remote = Remote(url)
+        remote = Remote(url, self.headers)
         self.stack.callback(remote.close)
         dataset = remote.register("usual", class_names(CLASSES))
         fields, distinct = [{"dataset": dataset}], not self.choices.repeat_pictures
-        return remote, Request(f"{remote.url}/classify", self.pictures, fields, distinct=distinct)
+        address = f"{remote.url}/classify"
+        return remote, Request(address, self.pictures, fields, distinct=distinct, headers=self.headers)
 
     def _peers(self, meter: Meter, bare: Bare) -> dict[str, Any]:
         started = Started(self.folder, self.environment, self.choices.litserve_python)

@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from service.access.presenting import key_headers
+from service.cli.remote import Key
+from service.settings import client_key
+
 if TYPE_CHECKING:
     from service.bench.choices import Choices
 
@@ -51,6 +55,7 @@ def bench(
     seconds: Seconds = None,
     quick: Quick = False,
     url: Url = None,
+    key: Key = None,
     profile: Profile = None,
     random_weights: Random = False,
     concurrency: Callers = None,
@@ -80,10 +85,10 @@ def bench(
         given[name] = _numbers(name, given[name], kind)
     given |= {"only": _texts(only), "branches": _texts(branches)}
     given["registering_classes"] = given.pop("while_registering")
-    _measure(make_choices(given), out)
+    _measure(make_choices(given), out, key_headers(key or client_key()))
 
 
-def _measure(choices: "Choices", out: Path) -> None:
+def _measure(choices: "Choices", out: Path, headers: Mapping[str, str]) -> None:
     import json
 
     from service.bench.bars import bars
@@ -106,7 +111,7 @@ def _measure(choices: "Choices", out: Path) -> None:
             write_whole(out / "bench.png", drawing)
 
     try:
-        found = run(choices, said, keep)
+        found = run(choices, said, keep, headers)
     finally:
         signal.signal(signal.SIGTERM, before)
     keep(found)

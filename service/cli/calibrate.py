@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from service.cli.remote import DEFAULT_URL, TIMEOUT_S, Name, Refused, Url, call, dataset_path
+from service.cli.remote import DEFAULT_URL, TIMEOUT_S, Key, Name, Refused, Service, Url, dataset_path
 from service.cli.remote_looks import Eye, encoded
 from service.errors import BadRequest
 
@@ -39,23 +39,24 @@ def calibrate(
     activate: Annotated[bool, typer.Option(help="Let the new version answer at once.")] = False,
     cache: Annotated[Path | None, typer.Option(help="File of kept embeddings, to go on after an interruption.")] = None,
     url: Url = DEFAULT_URL,
+    key: Key = None,
 ) -> None:
     """Fit a dataset's fusions to labelled pictures and keep the result as a further version."""
     from service.evaluation.labelled import read_labelled
 
-    pictures = read_labelled(data)
+    pictures, service = read_labelled(data), Service(url, key)
     asked = [part.strip() for part in branches.split(",")] if branches else None
     wishes: dict[str, Any] = {"branches": asked, "fusion": fusion, "temperatures": temperatures, "learn": learn}
     wishes |= {"abstain": abstain, "abstain_by": abstain_by, "keep_right": keep_right, "seed": seed}
     wishes |= {"validation_share": validation_share}
-    wishes |= {"activate": activate, "items": _items(pictures, name, asked, url, cache)}
-    _show(_send(name, url, wishes, cache))
+    wishes |= {"activate": activate, "items": _items(pictures, name, asked, service, cache)}
+    _show(_send(name, service, wishes, cache))
 
 
-def _send(name: str, url: str, wishes: dict[str, Any], cache: Path | None) -> dict[str, Any]:
+def _send(name: str, service: Service, wishes: dict[str, Any], cache: Path | None) -> dict[str, Any]:
     """The service's report. Raises BadRequest, saying what helps, where it does not take so much at once."""
     try:
-        answer: dict[str, Any] = call("POST", url, f"{dataset_path(name)}/calibration", wishes)
+        answer: dict[str, Any] = service.call("POST", f"{dataset_path(name)}/calibration", wishes)
     except Refused as error:
         if error.reason != "body_too_large":
             raise
@@ -65,14 +66,14 @@ def _send(name: str, url: str, wishes: dict[str, Any], cache: Path | None) -> di
 
 
 def _items(
-    pictures: "Sequence[Labelled]", name: str, branches: Sequence[str] | None, url: str, cache: Path | None
+    pictures: "Sequence[Labelled]", name: str, branches: Sequence[str] | None, service: Service, cache: Path | None
 ) -> list[dict[str, Any]]:
     """The pictures' embeddings; each is looked at once, and what `cache` holds already is not sent again. Those that
     cannot be read are named and left out."""
     from service.evaluation.looks import LooksFile
     from service.evaluation.methods import check_labels
 
-    dataset, models = call("GET", url, dataset_path(name)), call("GET", url, "/models")
+    dataset, models = service.call("GET", dataset_path(name)), service.call("GET", "/models")
     _check_built(dataset)
     check_labels(pictures, [entry["name"] for entry in dataset["classes"]])
     own = dataset["branches"] or (dataset["calibration"] or {}).get("branches") or models["usual_branches"]
@@ -80,10 +81,12 @@ def _items(
     with (
         TemporaryDirectory() as scratch,
         LooksFile(cache or Path(scratch) / "looks.sqlite", _context(dataset, models)) as kept,
-        httpx.Client(timeout=TIMEOUT_S) as client,
+        httpx.Client(timeout=TIMEOUT_S, headers=service.headers) as client,
         Progress(*columns, console=Console(stderr=True), transient=True) as bars,
     ):
-        eye = Eye(client, url, dataset, list(dict.fromkeys(["full", *(branches or own)])), kept)
+        eye = Eye(
+            client, service.address("/classify"), dataset, list(dict.fromkeys(["full", *(branches or own)])), kept
+        )
         rows = []
         for picture in bars.track(pictures, description="pictures"):
             looks = eye.look(picture.path)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from service.cli.calibrate import calibrate
-from service.cli.remote import DEFAULT_URL, Name, Url, call, dataset_path
+from service.cli.remote import DEFAULT_URL, Key, Name, Service, Url, dataset_path
 from service.errors import BadRequest
 
 app = typer.Typer(no_args_is_help=True)
@@ -19,21 +19,21 @@ app.command("calibrate")(calibrate)
 
 
 @app.command("list")
-def list_datasets(url: Url = DEFAULT_URL) -> None:
+def list_datasets(url: Url = DEFAULT_URL, key: Key = None) -> None:
     """All datasets with their state."""
     table = Table(box=None, pad_edge=False)
     for column in ("dataset", "status", "progress", "classes", "version"):
         table.add_column(column)
-    for row in call("GET", url, "/datasets")["datasets"]:
+    for row in Service(url, key).call("GET", "/datasets")["datasets"]:
         cells = (f"{row['progress']:.0%}", str(row["class_count"]), (row["version"] or "")[:12])
         table.add_row(escape(row["name"]), row["status"], *cells)
     Console().print(table)
 
 
 @app.command()
-def show(name: Name, url: Url = DEFAULT_URL) -> None:
+def show(name: Name, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """One dataset as JSON."""
-    typer.echo(json.dumps(call("GET", url, dataset_path(name)), indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(Service(url, key).call("GET", dataset_path(name)), indent=2, ensure_ascii=False))
 
 
 @app.command()
@@ -51,6 +51,7 @@ def add(
     image_weight: Annotated[float, typer.Option(help="The examples' part; 1 leaves the names out.")] = 0.5,
     replace: Annotated[bool, typer.Option(help="Replace other content under this name.")] = False,
     url: Url = DEFAULT_URL,
+    key: Key = None,
 ) -> None:
     """Register a class list."""
     if (classes is None and file is None and examples is None) or (classes is not None and file is not None):
@@ -59,7 +60,8 @@ def add(
     if examples is not None:
         content["classes"] = with_examples(content.get("classes", []), examples, image_weight)
     content["name"] = name
-    answer = call("PUT", url, dataset_path(name), content) if replace else call("POST", url, "/datasets", content)
+    how = ("PUT", dataset_path(name)) if replace else ("POST", "/datasets")
+    answer = Service(url, key).call(*how, content)
     typer.echo(f"{answer['name']}: {answer['status']}, {answer['class_count']} classes")
 
 
@@ -90,27 +92,30 @@ def with_examples(classes: Any, folder: Path, weight: float) -> list[dict[str, A
 
 
 @app.command()
-def versions(name: Name, url: Url = DEFAULT_URL) -> None:
+def versions(name: Name, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """The versions of a dataset that can be asked for, newest first."""
     table = Table("version", "made", "origin", "answers", box=None, pad_edge=False)
-    for row in call("GET", url, f"{dataset_path(name)}/versions")["versions"]:
+    for row in Service(url, key).call("GET", f"{dataset_path(name)}/versions")["versions"]:
         table.add_row(row["version"][:12], row["created_at"][:19], row["origin"], "now" if row["current"] else "")
     Console().print(table)
 
 
 @app.command("use")
 def use_version(
-    name: Name, version: Annotated[str, typer.Argument(help="The first 8 or more characters.")], url: Url = DEFAULT_URL
+    name: Name,
+    version: Annotated[str, typer.Argument(help="The first 8 or more characters.")],
+    url: Url = DEFAULT_URL,
+    key: Key = None,
 ) -> None:
     """Let a kept version answer; the one that answered before is kept."""
-    answer = call("PUT", url, f"{dataset_path(name)}/current", {"version": version})
+    answer = Service(url, key).call("PUT", f"{dataset_path(name)}/current", {"version": version})
     typer.echo(f"{name}: {answer['version'][:12]} answers now")
 
 
 @app.command()
-def delete(name: Name, url: Url = DEFAULT_URL) -> None:
+def delete(name: Name, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Delete a dataset."""
-    call("DELETE", url, dataset_path(name))
+    Service(url, key).call("DELETE", dataset_path(name))
     typer.echo(f"{name}: deleted")
 
 

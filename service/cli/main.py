@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from service.cli import bench, classify, cutout, datasets, demo, evaluate, models, serve, variants
+from service.cli import bench, classify, cutout, datasets, demo, evaluate, keys, models, serve, variants
 from service.errors import ServiceError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("variants")(variants.variants)
 app.command("cutout")(cutout.cutout)
 app.command("bench")(bench.bench)
 app.add_typer(datasets.app, name="datasets", help="The datasets of a running service.")
+app.add_typer(keys.app, name="keys", help="Who may use the service: make, list and revoke keys.")
 app.add_typer(models.app, name="models", help="Model weights: list, pull, verify.")
 
 

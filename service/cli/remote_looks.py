@@ -19,7 +19,7 @@ UNREADABLE = ("image_unreadable", "image_truncated", "image_too_large", "image_u
 
 @dataclass(frozen=True)
 class Eye:
-    """Looks at pictures through a running service."""
+    """Looks at pictures through a running service, at the address of its /classify."""
 
     client: httpx.Client
     url: str
@@ -55,8 +55,7 @@ class Eye:
         names = {"dataset": self.dataset["name"], "dataset_version": self.dataset["version"]}
         fields = names | {"branches": ",".join(branches)}
         fields |= {"embeddings": "true", "fusion": "max_confidence"}
-        address = f"{self.url.rstrip('/')}/classify"
-        answer: dict[str, Any] = read(self.client.request, "POST", address, files={"image": data}, data=fields)
+        answer: dict[str, Any] = read(self.client.request, "POST", self.url, files={"image": data}, data=fields)
         return answer
 
 

@@ -27,10 +27,14 @@ def serve(
 
     Exit codes: 0 stopped in order, 1 it could not start, 70 it could not go on and is to be started anew.
     """
-    from service.app import load_parts
+    from service.access.binding import check_binding
     from service.settings import load_settings
 
-    run(load_settings(host=host, port=port, profile=profile), load_parts)
+    settings = load_settings(host=host, port=port, profile=profile)
+    check_binding(settings.host, has_keys=settings.keys_file is not None, allow_anonymous=settings.allow_anonymous)
+    from service.app import load_parts  # its time is not for a refusal
+
+    run(settings, load_parts)
 
 
 def run(settings: "Settings", load: "Callable[[Settings], Parts]") -> NoReturn:

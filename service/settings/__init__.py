@@ -10,16 +10,28 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
 
 from service.errors import SettingsError
+from service.settings.access import AccessSettings
 from service.settings.data import DataSettings
+from service.settings.fetching import FetchSettings
 from service.settings.life import LifeSettings
 from service.settings.models import ModelSettings
 from service.settings.pictures import PictureSettings
 from service.settings.serving import ServingSettings
 
 PREFIX = "L2R2_"
+CLIENT_KEY = PREFIX + "KEY"  # of who asks a service; the service itself takes no notice of it
 
 
-class Settings(BaseSettings, DataSettings, PictureSettings, ModelSettings, LifeSettings, ServingSettings):
+class Settings(
+    BaseSettings,
+    DataSettings,
+    FetchSettings,
+    PictureSettings,
+    ModelSettings,
+    AccessSettings,
+    LifeSettings,
+    ServingSettings,
+):
     """Every setting; the groups are listed from the last base to the first."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
@@ -41,6 +53,11 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError("; ".join(faults)) from None
 
 
+def client_key() -> str | None:
+    """The key that commands send to a service where none is given to them."""
+    return os.environ.get(CLIENT_KEY) or None
+
+
 def environment_with(**overrides: Any) -> dict[str, str]:
     """The environment of another process of this service: this one's, with other values for some settings."""
     given = {PREFIX + name.upper(): str(value) for name, value in overrides.items() if value is not None}
@@ -52,7 +69,7 @@ def _refuse_unknown_names(environment: Mapping[str, str]) -> None:
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     faults = []
     for name in sorted(environment):
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
+        if name.upper().startswith(PREFIX) and name.upper() not in (*known, CLIENT_KEY):
             near = difflib.get_close_matches(name.upper(), known, n=1)
             faults.append(f"unknown setting {name}" + (f" (did you mean {near[0]}?)" if near else ""))
     if faults:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from service.errors import DeadlineExceeded, Overloaded
-from service.telemetry import Occupancy
+from service.telemetry import Occupancy, Pace
 
 MARGIN = 1.5  # a picture may take so much longer than it looks: the mean is of others
 
@@ -30,10 +30,12 @@ class Deadline:
 
 
 class Place:
-    """One picture's, from its admission on; it is left once."""
+    """One picture's, from its admission on; it is left once. Only what happens from `begin` on counts as work: before
+    it a picture may have to be fetched."""
 
-    def __init__(self, occupancy: Occupancy, deadline: Deadline) -> None:
-        self._occupancy, self._deadline, self._is_taken = occupancy, deadline, True
+    def __init__(self, occupancy: Occupancy, pace: Pace, deadline: Deadline) -> None:
+        self._occupancy, self._pace, self._deadline = occupancy, pace, deadline
+        self._is_taken, self._is_begun = True, False
         occupancy.enter()
 
     @property
@@ -44,11 +46,18 @@ class Place:
     def left_s(self) -> float:
         return self._deadline.left_s
 
+    def begin(self) -> None:
+        self._is_begun = True
+        self._pace.begin()
+
     def leave(self, *, worked: bool = False) -> None:
         """`worked`: a model ran, and there is an answer."""
-        if self._is_taken:
-            self._is_taken = False
-            self._occupancy.leave(worked=worked)
+        if not self._is_taken:
+            return
+        self._is_taken = False
+        self._occupancy.leave()
+        if self._is_begun:
+            self._pace.end(completed=worked)
 
 
 class Admission:
@@ -59,7 +68,7 @@ class Admission:
     """
 
     def __init__(self, max_waiting: int) -> None:
-        self.occupancy, self._max_waiting = Occupancy(), max_waiting
+        self.occupancy, self.pace, self._max_waiting = Occupancy(), Pace(), max_waiting
 
     def judge(self, pictures: int, left_s: float) -> None:
         """Refuse so many further pictures if they could not be answered within `left_s` seconds.
@@ -82,21 +91,24 @@ class Admission:
 
     def expected_s(self, pictures: int) -> float | None:
         """Until the last of so many further pictures would be answered; None while nothing is known."""
-        mean_s = self.occupancy.pace.mean_s
+        mean_s = self.pace.mean_s
         return None if mean_s is None else (self.occupancy.inside + pictures) * mean_s * MARGIN
 
     def place(self, timeout_s: float) -> Place:
         """For one who waits as long as it takes. Raises Overloaded where too many do."""
         self.judge(1, math.inf)
-        return Place(self.occupancy, Deadline(timeout_s))
+        return self._taken(Deadline(timeout_s))
 
     @contextmanager
     def places(self, pictures: int, deadline: Deadline) -> Iterator[list[Place]]:
         """One for each picture, all of which are left at the end. Raises as `judge` does."""
         self.judge(pictures, deadline.left_s)
-        taken = [Place(self.occupancy, deadline) for _ in range(pictures)]
+        taken = [self._taken(deadline) for _ in range(pictures)]
         try:
             yield taken
         finally:
             for place in taken:
                 place.leave()
+
+    def _taken(self, deadline: Deadline) -> Place:
+        return Place(self.occupancy, self.pace, deadline)

@@ -19,7 +19,9 @@ from typing import Any
 import pytest
 import yaml
 
+from service.access.binding import check_binding
 from service.api import health
+from service.errors import SettingsError
 from service.models.catalog import MODELS, PROFILES, FolderSource, HubSource, WheelSource
 from service.settings import PREFIX, Settings
 
@@ -172,6 +174,15 @@ def test_what_an_image_starts(target: str) -> None:
     assert environment(target)["PYTHONUNBUFFERED"] == "1"
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_image_alone_lets_no_strangers_in(target: str) -> None:
+    given = {name: value for name, value in environment(target).items() if name.startswith(PREFIX)}
+    settings = Settings(**{name.removeprefix(PREFIX).lower(): value for name, value in given.items()})
+    host = json.loads(last(target, "CMD"))[2]
+    with pytest.raises(SettingsError, match="L2R2_KEYS_FILE"):
+        check_binding(host, has_keys=settings.keys_file is not None, allow_anonymous=settings.allow_anonymous)
+
+
 def test_places_to_write_are_volumes_and_weights_inside_an_image_are_not() -> None:
     """What lies under a declared volume would be copied anew into each container, or hidden by an older volume."""
     assert volumes("cpu") == volumes("cuda") == {DATA, WEIGHTS}
@@ -322,6 +333,7 @@ def test_compose_publishes_to_this_machine_alone() -> None:
     services = compose(*COMPOSE_FILES)["services"]
     (port,) = services["l2r2"]["ports"]
     assert by_default(port) == f"127.0.0.1:8000:{last('cpu', 'EXPOSE')}"
+    assert services["l2r2"]["environment"]["L2R2_ALLOW_ANONYMOUS"] == "true"
     assert "ports" not in services["postgres"]
 
 

@@ -70,14 +70,18 @@ async def test_every_route_is_described_with_its_errors(document: dict[str, Any]
                 assert set(answer["content"]) == {"application/problem+json"}
 
 
-@pytest.mark.parametrize(("path", "name"), [("/classify", "image"), ("/classify/batch", "images")])
-async def test_every_option_of_a_request_is_there_in_every_form(document: dict[str, Any], path: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "name", "url_name"), [("/classify", "image", "image_url"), ("/classify/batch", "images", "image_urls")]
+)
+async def test_every_option_of_a_request_is_there_in_every_form(
+    document: dict[str, Any], path: str, name: str, url_name: str
+) -> None:
     asked = {"dataset", "dataset_version", *(field.name for field in fields(Options))}
     operation = document["paths"][path]["post"]
     content = operation["requestBody"]["content"]
     for media_type in ("multipart/form-data", "application/json"):
         properties = content[media_type]["schema"]["properties"]
-        assert set(properties) == asked | {name}
+        assert set(properties) == asked | {name, url_name}
         check_names(properties)
         assert all(properties[field]["description"] for field in asked)
     if path == "/classify":
@@ -122,5 +126,10 @@ async def test_examples_are_what_they_stand_for(document: dict[str, Any]) -> Non
     bodies = document["paths"]["/datasets"]["post"]["requestBody"]["content"]["application/json"]["examples"]
     for body in bodies.values():
         DatasetIn.model_validate(body["value"])
-    classify = document["paths"]["/classify"]["post"]["requestBody"]["content"]["application/json"]["example"]
-    ClassifyFields.model_validate({name: value for name, value in classify.items() if name != "image"})
+    for path in ("/classify", "/classify/batch"):
+        bodies = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["examples"]
+        assert len(bodies) == 2  # the picture itself, or its address
+        for body in bodies.values():
+            fields_alone = {name: value for name, value in body["value"].items() if not name.startswith("image")}
+            assert len(fields_alone) == len(body["value"]) - 1
+            ClassifyFields.model_validate(fields_alone)
