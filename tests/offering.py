@@ -62,7 +62,7 @@ class Offering:
 
 def picture_request(picture: bytes, dataset: str, timeout_ms: int) -> bytes:
     head = (
-        f"POST /classify?dataset={dataset}&top_k=1 HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n"
+        f"POST /classify?dataset={dataset}&top_k=1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
         f"X-Request-Timeout-Ms: {timeout_ms}\r\nContent-Length: {len(picture)}\r\n\r\n"
     )
     return head.encode() + picture

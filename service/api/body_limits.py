@@ -8,9 +8,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import problem_response
-from service.errors import BadRequest, BodyTooLarge, Overloaded, ServiceError
+from service.errors import BadRequest, BodyTooLarge, Overloaded, RequestTimeout, ServiceError
 from service.settings import Settings
-from service.wire_errors import RequestTimeout
 
 FULL_RETRY_S = 1
 

@@ -7,6 +7,14 @@ from service.errors import BadRequest
 from service.stages.admission import Deadline
 
 DEADLINE_HEADER = "X-Request-Timeout-Ms"
+DEADLINE_PARAMETER = {  # for the OpenAPI document
+    "name": DEADLINE_HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Milliseconds in which the answer is of use, where that is fewer than the service allows. A request "
+    "that cannot be answered by then is refused at once (503, with `Retry-After`).",
+    "schema": {"type": "integer", "minimum": 1},
+}
 MOST_DIGITS = 12
 
 

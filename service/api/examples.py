@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.api.deadlines import DEADLINE_HEADER
+from service.api.deadlines import DEADLINE_PARAMETER
 from service.api.fields import ClassifyFields
 from service.api.problems import MEDIA_TYPE
 from service.images import FORMATS
@@ -190,23 +190,10 @@ _RAW_PARAMETERS = [
 ]
 _RAW = {media_type: {"schema": _FILE} for media_type in (*sorted(set(FORMATS.values())), "application/octet-stream")}
 
-_DEADLINE = {
-    "name": DEADLINE_HEADER,
-    "in": "header",
-    "required": False,
-    "description": "Milliseconds in which the answer is of use, where that is fewer than the service allows. A request "
-    "that cannot be answered by then is refused at once (503, with `Retry-After`).",
-    "schema": {"type": "integer", "minimum": 1},
-}
-
 CLASSIFY_BODY: dict[str, Any] = {
-    "parameters": [*_RAW_PARAMETERS, _DEADLINE],
+    "parameters": [*_RAW_PARAMETERS, DEADLINE_PARAMETER],
     "requestBody": {"required": True, "content": {**_body("image", _FILE, _BASE64), **_RAW}},
 }
-CLASSIFY_BATCH_BODY: dict[str, Any] = {
-    "parameters": [_DEADLINE],
-    "requestBody": {
-        "required": True,
-        "content": _body("images", {"type": "array", "items": _FILE}, {"type": "array", "items": _BASE64}),
-    },
-}
+_SEVERAL = _body("images", {"type": "array", "items": _FILE}, {"type": "array", "items": _BASE64})
+_BATCH = {"required": True, "content": _SEVERAL}
+CLASSIFY_BATCH_BODY: dict[str, Any] = {"parameters": [DEADLINE_PARAMETER], "requestBody": _BATCH}

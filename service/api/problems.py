@@ -17,11 +17,11 @@ from service.errors import (
     InvalidFields,
     MethodNotAllowed,
     NotFound,
+    RequestTimeout,
     ServiceError,
     UnsupportedMediaType,
 )
 from service.telemetry import request_id
-from service.wire_errors import RequestTimeout
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's number for it
 MEDIA_TYPE = "application/problem+json"

@@ -7,12 +7,11 @@ from typing import Any, cast
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from service.errors import Overloaded, ServiceError
+from service.errors import Overloaded, RequestTimeout, ServiceError
 from service.serving.crowd import Crowd
 from service.serving.limits import ConnectionLimits
 from service.serving.refusal import wire_form
 from service.serving.strict import StrictConnection
-from service.wire_errors import RequestTimeout
 
 LINGER_S = 1.0
 LINGER_BYTES = 2**20

@@ -5,8 +5,7 @@ import re
 
 import h11
 
-from service.errors import BadRequest, ServiceError
-from service.wire_errors import HeadTooLarge, ProtocolUnsupported
+from service.errors import BadRequest, HeadTooLarge, ProtocolUnsupported, ServiceError
 
 VERSIONS = (b"1.0", b"1.1")
 FREE_CHUNKS = 1024  # after these a body's chunks hold so many bytes on average: each costs as much as a thousand bytes

@@ -52,7 +52,7 @@ def _empty(held: Held) -> Iterator[None]:
 
 
 def request(path: str, body: bytes, content_type: str = "image/jpeg", **headers: Any) -> bytes:
-    fields = {"Host": "a", "Content-Type": content_type, "Content-Length": len(body)}
+    fields = {"Host": "localhost", "Content-Type": content_type, "Content-Length": len(body)}
     fields |= {name.replace("_", "-"): value for name, value in headers.items()}
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode() + body
