@@ -46,13 +46,13 @@ def load_parts(settings: Settings) -> Parts:
     Raises:
         ServiceError: a setting, weights, or the database do not allow to start.
     """
-    return assemble(settings, load_engine(settings))
+    database = _database(settings)  # first: what is wrong there is known before gigabytes are loaded
+    return assemble(settings, load_engine(settings), database)
 
 
-def assemble(settings: Settings, engine: Engine) -> Parts:
+def assemble(settings: Settings, engine: Engine, database: Database | None = None) -> Parts:
     """The same with models that are loaded already."""
-    database = Database(settings.database_url, settings.data_dir)
-    database.migrate()
+    database = database or _database(settings)
     encoder = _dataset_encoder(engine)
     store, builds = DatasetStore(database), BuildStore(database)
     registry = Registry(
@@ -72,6 +72,12 @@ def assemble(settings: Settings, engine: Engine) -> Parts:
     gc.freeze()
     log.info("ready", extra={"device": str(engine.hardware), "profile": settings.profile, "database": str(database)})
     return Parts(engine, registry, database, canary, settings.stall_s)
+
+
+def _database(settings: Settings) -> Database:
+    database = Database(settings.database_url, settings.data_dir)
+    database.migrate()
+    return database
 
 
 def _dataset_encoder(engine: Engine) -> DatasetEncoder:

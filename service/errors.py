@@ -31,6 +31,8 @@ ServiceError
 ├── DeadlineExceeded           504  deadline_exceeded
 ├── ModelFailed                500  model_failed
 ├── DatabaseUnavailable        503  database_unavailable
+├── DatabaseCorrupt            503  database_corrupt        (also stops the start)
+├── StorageFull                507  storage_full
 ├── ServiceUnreachable         503  service_unreachable     (said by the command line)
 ├── SettingsError              500  settings_invalid        (stops the start)
 └── WeightsError               500  weights_error           (stops the start)
@@ -198,6 +200,16 @@ class ModelFailed(ServiceError):
 
 class DatabaseUnavailable(ServiceError):
     status, code, title = 503, "database_unavailable", "The database does not answer"
+
+
+class DatabaseCorrupt(ServiceError):
+    status, code, title = 503, "database_corrupt", "The database is damaged"
+
+
+class StorageFull(ServiceError):
+    """Nothing of what was asked for was kept; what was kept before is there."""
+
+    status, code, title = 507, "storage_full", "There is no room to keep it"
 
 
 class ServiceUnreachable(ServiceError):

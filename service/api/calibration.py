@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
@@ -88,7 +89,7 @@ class CalibrationOut(BaseModel):
     "/{name}/calibration",
     status_code=201,
     response_model=CalibrationOut,
-    responses=problems(400, 404, 408, 409, 413, 415, 422, 500, 503, 504),
+    responses=problems(400, 404, 408, 409, 413, 415, 422, 500, 503, 504, 507),
 )
 async def calibrate_dataset(request: Request, name: str, body: Annotated[CalibrationIn, Body()]) -> dict[str, Any]:
     """Fit temperatures, thresholds, weights and learnt fusions to labelled pictures, and keep them as a further version
@@ -101,8 +102,8 @@ async def calibrate_dataset(request: Request, name: str, body: Annotated[Calibra
     samples = await unless_gone(request, work)
     in_pool = asyncio.get_running_loop().run_in_executor
     spec, note = await in_pool(parts.calibrating, _calibrated, samples, dataset, options, body)
-    add = parts.registry.add_version
-    info = await asyncio.to_thread(add, name, spec, base_version=dataset.version, note=note, activate=body.activate)
+    add = partial(parts.registry.add_version, base_version=dataset.version, note=note, activate=body.activate)
+    info = await in_pool(parts.calibrating, add, name, spec)  # who waits for the database keeps no thread from look-ups
     document = {"name": name, "version": info.version, "base_version": dataset.version, "current": info.current}
     return {**note, **document, "branches": list(branches)}
 

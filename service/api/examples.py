@@ -22,6 +22,7 @@ _TITLES = {
     500: "A model failed on this input",
     503: "Not ready, building or overloaded; see Retry-After",
     504: "The request took too long",
+    507: "There is no room to keep it; nothing was changed",
 }
 _CODES = {
     400: "malformed_request",
@@ -37,6 +38,7 @@ _CODES = {
     500: "model_failed",
     503: "overloaded",
     504: "deadline_exceeded",
+    507: "storage_full",
 }
 
 
@@ -174,10 +176,7 @@ def _body(name: str, file_schema: dict[str, Any], json_schema: dict[str, Any]) -
 
 _FILE = {"type": "string", "format": "binary"}
 _BASE64 = {"type": "string", "description": "Base64, or a data URI."}
-_URL = {
-    "type": "string",
-    "description": "An https address to fetch the picture from, where the setting L2R2_FETCH_URLS is on.",
-}
+_URL = {"type": "string", "description": "An https address to fetch the picture from, where L2R2_FETCH_URLS is on."}
 _RAW_PARAMETERS = [
     {
         "name": name,

@@ -44,6 +44,8 @@ class Parts:
         return {**self.recognizer.health(), "prototype builder": self.registry.health()}
 
     def unready_because(self) -> str | None:
+        if self.database.damage is not None:
+            return "the database is damaged; the log tells what to do"
         return unready_because(self._judged(), self.canary.trial, self.stall_s)
 
     def beyond_help_because(self) -> str | None:

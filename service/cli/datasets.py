@@ -1,4 +1,4 @@
-"""`l2r2 datasets`: the datasets of a running service, over HTTP."""
+"""`l2r2 datasets`: the datasets of a running service, over HTTP; backups of its database."""
 
 import base64
 import json
@@ -10,12 +10,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from service.cli.backup import export_datasets, import_datasets
 from service.cli.calibrate import calibrate
 from service.cli.remote import DEFAULT_URL, Key, Name, Service, Url, dataset_path
 from service.errors import BadRequest
 
 app = typer.Typer(no_args_is_help=True)
 app.command("calibrate")(calibrate)
+app.command("export")(export_datasets)
+app.command("import")(import_datasets)
 
 
 @app.command("list")

@@ -22,7 +22,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("variants")(variants.variants)
 app.command("cutout")(cutout.cutout)
 app.command("bench")(bench.bench)
-app.add_typer(datasets.app, name="datasets", help="The datasets of a running service.")
+app.add_typer(datasets.app, name="datasets", help="The datasets of a running service, and backups of its database.")
 app.add_typer(keys.app, name="keys", help="Who may use the service: make, list and revoke keys.")
 app.add_typer(models.app, name="models", help="Model weights: list, pull, verify.")
 

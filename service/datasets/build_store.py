@@ -59,6 +59,12 @@ class BuildStore:
         row = self.build(key)
         return row is not None and row.ready
 
+    def is_awaited(self, key: BuildKey) -> bool:
+        """Whether a dataset is to answer with these texts' prototypes as soon as they are built."""
+        waiting = sa.select(datasets.c.name).join(versions, versions.c.version == datasets.c.pending_version)
+        with self._database.reading() as connection:
+            return connection.scalar(waiting.where(versions.c.texts_key == key.texts_key).limit(1)) is not None
+
     def begin(self, key: BuildKey, class_count: int) -> None:
         """Record a build that is to be done (a change of encoder, a lost build); a complete one is put to use."""
         with self._database.writing() as connection:
@@ -68,7 +74,7 @@ class BuildStore:
     def forget_failure(self, key: BuildKey) -> None:
         """Let a failed build be tried again."""
         with self._database.writing() as connection:
-            connection.execute(builds.update().where(_is(builds, key)).values(failure=None))
+            forget_failure(connection, key)
 
     def claim(self, key: BuildKey, owner: str, lease_s: float) -> bool:
         """Take the build for `lease_s` seconds; false where another holds it, or it has failed or is gone."""
@@ -147,6 +153,10 @@ def ensure_build(connection: sa.Connection, key: BuildKey, class_count: int, bui
     if built is not None:
         _insert_chunk(connection, key, Chunk(0, built))
     return built is not None
+
+
+def forget_failure(connection: sa.Connection, key: BuildKey) -> None:
+    connection.execute(builds.update().where(_is(builds, key)).values(failure=None))
 
 
 def _insert_chunk(connection: sa.Connection, key: BuildKey, chunk: Chunk) -> None:

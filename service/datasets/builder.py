@@ -17,7 +17,7 @@ from service.datasets.pacing import PacedEmbedding, Traffic
 from service.datasets.prototypes import DatasetEncoder, class_rows, work_of
 from service.datasets.spec import DatasetSpec
 from service.datasets.store import DatasetStore
-from service.errors import DatabaseUnavailable, DeadlineExceeded, NotReady, Overloaded
+from service.errors import DatabaseCorrupt, DatabaseUnavailable, DeadlineExceeded, NotReady, Overloaded, StorageFull
 
 Floats = NDArray[np.float32]
 LEASE_S = 60.0  # at least twice as long as any piece of texts or picture, before each of which it may be renewed
@@ -25,7 +25,8 @@ RENEWED_AFTER_S = LEASE_S / 3
 LOOK_AGAIN_S = 0.5
 MOST_WAITING = 100_000
 NO_TRAFFIC = Traffic()
-NOT_THE_TEXTS_FAULT = (DatabaseUnavailable, Overloaded, NotReady, DeadlineExceeded)  # to be tried again
+DATABASES_FAULT = (DatabaseUnavailable, DatabaseCorrupt, StorageFull)
+NOT_THE_TEXTS_FAULT = (*DATABASES_FAULT, Overloaded, NotReady, DeadlineExceeded)  # to be tried again
 log = logging.getLogger(__name__)
 
 
@@ -116,8 +117,8 @@ class PrototypeBuilder:
         owner = uuid.uuid4().hex  # of this call: threads of one process exclude each other too
         while not self._stopping.is_set():
             row = self._builds.build(key)
-            if row is not None and row.ready:
-                self._builds.begin(key, row.class_count)  # whoever still waits for it
+            if row is not None and row.ready and self._builds.is_awaited(key):
+                self._builds.begin(key, row.class_count)
             if row is not None and (row.ready or row.failure):
                 return
             if row is None or row.lease_until < self._builds.clock():
@@ -157,8 +158,10 @@ class PrototypeBuilder:
         finally:
             error = sys.exception()
             lost = error is None or isinstance(error, NOT_THE_TEXTS_FAULT)
-            with suppress(DatabaseUnavailable):
-                self._builds.release(key, owner, None if lost else f"{type(error).__name__}: {error}")
+            # A full disk is tried again when the lease has run out, not at every look-up.
+            if not isinstance(error, StorageFull):
+                with suppress(*DATABASES_FAULT):
+                    self._builds.release(key, owner, None if lost else f"{type(error).__name__}: {error}")
 
     def _embed(self, texts: Sequence[str]) -> Floats:
         with self._embedding:

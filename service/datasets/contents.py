@@ -1,15 +1,21 @@
 """What versions hold: the spec and the example pictures. Kept by content, and dropped with the last who has them."""
 
-from collections.abc import Collection, Mapping
+import hashlib
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 import sqlalchemy as sa
 
 from service.datasets.database import Database
-from service.datasets.fingerprints import from_json, to_json
+from service.datasets.fingerprints import from_json, to_json, version_of
 from service.datasets.schema import exemplars, version_exemplars, versions
 from service.datasets.spec import DatasetSpec
-from service.errors import FieldProblem, InvalidFields
+from service.errors import DatabaseCorrupt, FieldProblem, InvalidFields, ServiceError
+
+MOST_TRIES = 30  # each lost against another replacement that came between two reads
+Found = TypeVar("Found")
 
 
 class VersionGone(Exception):
@@ -27,6 +33,13 @@ class ContentStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def settled(self, read: Callable[[], Found]) -> Found:
+        """Reads anew where a version was replaced meanwhile. Raises DatabaseCorrupt, where it is never there."""
+        for _ in range(MOST_TRIES):
+            with suppress(VersionGone):
+                return read()
+        raise self._damaged("a dataset")
+
     def texts_key(self, version: str) -> tuple[str, bool]:
         """The key, and whether the list has example pictures. Raises VersionGone."""
         pictured = sa.exists().where(version_exemplars.c.version == versions.c.version)
@@ -43,14 +56,14 @@ class ContentStore:
             text = connection.scalar(sa.select(versions.c.spec).where(versions.c.version == version))
         if text is None:
             raise VersionGone(version)
-        return from_json(text)
+        return self._parsed(text, version)
 
     def spec_of_texts(self, texts_key: str) -> DatasetSpec | None:
         """Any version's content that has these texts; None where no dataset has them any longer."""
         with self._database.reading() as connection:
-            query = sa.select(versions.c.spec).where(versions.c.texts_key == texts_key)
-            text = connection.scalar(query.order_by(versions.c.version).limit(1))
-        return None if text is None else from_json(text)
+            query = sa.select(versions.c.spec, versions.c.version).where(versions.c.texts_key == texts_key)
+            row = connection.execute(query.order_by(versions.c.version).limit(1)).one_or_none()
+        return None if row is None else self._parsed(row.spec, row.version)
 
     def exemplar(self, sha256: str) -> bytes:
         """Raises VersionGone: no version has the picture any longer."""
@@ -58,12 +71,28 @@ class ContentStore:
             data = connection.scalar(sa.select(exemplars.c.data).where(exemplars.c.sha256 == sha256))
         if data is None:
             raise VersionGone(f"picture {sha256}")
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise self._damaged(f"picture {sha256}")
         return bytes(data)
 
     def check_exemplars(self, spec: DatasetSpec, given: Collection[str]) -> None:
         """Raises InvalidFields for each picture that is neither given nor stored."""
         with self._database.reading() as connection:
             _missing_exemplars(connection, spec, given)
+
+    def _parsed(self, text: str, version: str) -> DatasetSpec:
+        """What was damaged is not answered with. Raises DatabaseCorrupt."""
+        try:
+            spec = from_json(text)
+        except (ValueError, ServiceError):  # of pydantic, of the content's own checks
+            raise self._damaged(f"version {version}") from None
+        if version_of(spec) != version:
+            raise self._damaged(f"version {version}")
+        return spec
+
+    def _damaged(self, what: str) -> DatabaseCorrupt:
+        self._database.found_damage()
+        return DatabaseCorrupt(f"{what} is not what was stored; the log tells what to do", retry_after_s=60)
 
 
 def ensure_version(

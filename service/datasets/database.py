@@ -1,118 +1,199 @@
 """Connections and transactions: SQLite in one file, or PostgreSQL for several replicas."""
 
 import logging
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from filelock import FileLock
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 
-from service.errors import DatabaseUnavailable, SettingsError
+from service.datasets import sqlite
+from service.datasets.refusals import RETRY_AFTER_S, meaning_of, what_to_do
+from service.errors import DatabaseCorrupt, DatabaseUnavailable, SettingsError
 
-BUSY_TIMEOUT_S = 30
-CONNECT_TIMEOUT_S = 10
+BUSY_TIMEOUT_S = 30.0
+# A server that vanished, or a network that swallows packets, is noticed within half a minute.
+POSTGRES = {
+    "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,  # seconds
+    "tcp_user_timeout": 25_000,  # ms
+}  # fmt: skip
 log = logging.getLogger(__name__)
-_WRITES = "l2r2_writes"
 _WRITE_LOCK, _MIGRATION_LOCK = 0x4C325232, 0x4C325233  # PostgreSQL advisory locks, arbitrary numbers of our own
 
 
 class Database:
     """Readers never wait. Writers come one after another, over all replicas: registrations are rare and short, and with
-    one writer at a time no interleaving has to be thought about."""
+    one writer at a time no interleaving has to be thought about.
 
-    def __init__(self, url: str | None, data_dir: Path = Path("data")) -> None:
-        """`url` as SQLAlchemy takes it; None is a SQLite file in `data_dir`."""
+    damage: what is to be done, once anything was found to be damaged.
+    """
+
+    def __init__(
+        self,
+        url: str | None,
+        data_dir: Path = Path("data"),
+        *,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        salvage: bool = False,
+    ) -> None:
+        """`url` as SQLAlchemy takes it; None is a SQLite file in `data_dir`. `busy_timeout_s`: how long a writer waits
+        for the others. `salvage`: read of a damaged SQLite file what can be read, and write nothing."""
+        self._busy_timeout_s = busy_timeout_s
+        self._writer = threading.Lock()  # who waits for it holds no connection, which readers need
+        self.damage: str | None = None
         try:
             default = sa.URL.create("sqlite", database=str(data_dir / "l2r2.sqlite3"))
             self._url = default if url is None else sa.make_url(url)
             self._sqlite = self._url.get_backend_name() == "sqlite"
-            known = {} if self._sqlite else {"connect_timeout": CONNECT_TIMEOUT_S}
-            self._engine = sa.create_engine(self._url, pool_pre_ping=not self._sqlite, connect_args=known)
-        except (sa.exc.ArgumentError, ModuleNotFoundError) as error:
-            raise SettingsError(
-                f"L2R2_DATABASE_URL cannot be used: {error}; for PostgreSQL install l2r2[postgres] and give "
-                "postgresql+psycopg://user:password@host/name"
-            ) from None
+            known = {} if self._sqlite else POSTGRES
+            self._engine = sa.create_engine(
+                self._url, pool_pre_ping=not self._sqlite, connect_args=known, hide_parameters=True
+            )
+        except (sa.exc.ArgumentError, ImportError) as error:
+            raise _unusable(str(error)) from None
+        except ValueError:  # its words would repeat a part of the address
+            raise _unusable("it is malformed") from None
         if self._sqlite:
-            sa.event.listen(self._engine, "connect", _prepare_sqlite)
-            sa.event.listen(self._engine, "begin", _begin_sqlite)
+            if self._url.database in (None, "", ":memory:"):
+                raise _unusable("SQLite needs a file, or everything would be lost at the end")
+            sqlite.listen_to(self._engine, busy_timeout_s, salvage=salvage)
+
+    @property
+    def path(self) -> Path | None:
+        """SQLite's file."""
+        return Path(self._url.database or "") if self._sqlite else None
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        with _translated(), self._engine.connect() as connection, connection.begin():
-            yield connection
+        """A transaction that sees one state of the database."""
+        with self._translated(), self._engine.connect() as plain:
+            connection = plain if self._sqlite else plain.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A transaction that no other writer overlaps; committed when the block ends without an error."""
-        with _translated(), self._engine.connect() as plain:
-            connection = plain.execution_options(**{_WRITES: True})
+        """A transaction that no other writer overlaps; committed when the block ends without an error.
+
+        Raises:
+            StorageFull, DatabaseUnavailable, DatabaseCorrupt: nothing of it was kept.
+        """
+        end_s = time.monotonic() + self._busy_timeout_s
+        with self._only_writer(), self._translated(), self._engine.connect() as plain:
+            waits_ms = max(1, round(1000 * (end_s - time.monotonic())))
+            connection = plain.execution_options(**{sqlite.WAITS_MS: waits_ms})
             with connection.begin():
                 if not self._sqlite:
-                    connection.execute(sa.text(f"SET LOCAL lock_timeout = '{BUSY_TIMEOUT_S}s'"))
+                    connection.execute(sa.text(f"SET LOCAL lock_timeout = {waits_ms:d}"))
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITE_LOCK)))
                 yield connection
 
     def migrate(self) -> None:
-        """Bring the tables up to date; of several processes starting at once one does it and the others wait."""
-        with _translated():
-            if self._sqlite:
-                self._make_folder()
-                with FileLock(f"{self._url.database}.lock"), self._engine.connect() as connection:
-                    _upgrade(connection)
-                return
-            with self._engine.connect() as connection:
-                connection.execute(sa.select(sa.func.pg_advisory_lock(_MIGRATION_LOCK)))
-                connection.commit()
-                try:
-                    _upgrade(connection)
-                finally:
-                    connection.execute(sa.select(sa.func.pg_advisory_unlock(_MIGRATION_LOCK)))
-                    connection.commit()
+        """Look whether the file is intact, and bring the tables up to date; of several processes starting at once one
+        does it and the others wait.
+
+        Raises:
+            SettingsError, StorageFull, DatabaseUnavailable, DatabaseCorrupt: each with what is to be done.
+        """
+        try:
+            with self._translated():
+                if self.path is not None:
+                    self._migrate_sqlite(self.path)
+                else:
+                    self._migrate_postgres()
+        except DatabaseCorrupt as error:
+            found = f" ({error.detail})" if error.retry_after_s is None else ""
+            raise DatabaseCorrupt(what_to_do(str(self), self.path) + found) from None
+        except sa.exc.ProgrammingError:
+            raise _unusable("it has options that the driver does not know") from None
+        except CommandError as error:
+            raise SettingsError(f"{self} was written by another release of the service: {error}") from None
+
+    def check_there(self) -> None:
+        """Without changing anything. Raises SettingsError: there is none, or one of another release."""
+        if self.path is not None and not self.path.exists():
+            raise SettingsError(
+                f"there is no database at {self.path}; L2R2_DATA_DIR or L2R2_DATABASE_URL tell where it is"
+            )
+        with self.reading() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        if found != ScriptDirectory.from_config(_alembic()).get_current_head():
+            raise SettingsError(f"{self} has the tables of another release; `l2r2 serve` brings older ones up to date")
 
     def close(self) -> None:
         self._engine.dispose()
 
     def __str__(self) -> str:
-        return self._url.render_as_string(hide_password=True)
+        """Its address, without what may be secret."""
+        return self._url.set(query={}).render_as_string(hide_password=True)
 
-    def _make_folder(self) -> None:
-        folder = Path(self._url.database or "").parent
+    def _migrate_sqlite(self, path: Path) -> None:
+        with sqlite.starting(path), self._engine.connect() as connection:
+            sqlite.check_intact(connection)
+            _upgrade(connection)
+
+    def _migrate_postgres(self) -> None:
+        with self._engine.connect() as connection:
+            connection.execute(sa.select(sa.func.pg_advisory_lock(_MIGRATION_LOCK)))
+            connection.commit()
+            try:
+                _upgrade(connection)
+            finally:
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(_MIGRATION_LOCK)))
+                connection.commit()
+
+    @contextmanager
+    def _only_writer(self) -> Iterator[None]:
+        if not self._writer.acquire(timeout=self._busy_timeout_s):
+            detail = "other changes have been waiting for the database for long; nothing was changed"
+            raise DatabaseUnavailable(detail, retry_after_s=RETRY_AFTER_S)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingsError(f"L2R2_DATA_DIR: {folder} cannot be made: {error.strerror}") from None
+            yield
+        finally:
+            self._writer.release()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.SQLAlchemyError as error:
+            refusal = meaning_of(error)
+            if refusal is None:
+                raise
+            log.warning("the database refused", extra={"code": refusal.code, "reason": str(error)})
+            if isinstance(refusal, DatabaseCorrupt):
+                self.found_damage()
+            raise refusal from None
+
+    def found_damage(self) -> None:
+        """Something read makes no sense: the service says so and is not ready any longer."""
+        if self.damage is None:
+            self.damage = what_to_do(str(self), self.path)
+            log.critical("the database is damaged", extra={"detail": self.damage})
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    return config
 
 
 def _upgrade(connection: sa.Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config = _alembic()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     connection.commit()
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # BEGIN is sent by _begin_sqlite, not by the driver
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_S * 1000}"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
-        log.warning("the database does not answer", exc_info=error)
-        raise DatabaseUnavailable("the database does not answer; the log tells why", retry_after_s=5) from None
+def _unusable(reason: str) -> SettingsError:
+    return SettingsError(
+        f"L2R2_DATABASE_URL cannot be used: {reason}; for PostgreSQL install l2r2[postgres] and give "
+        "postgresql+psycopg://user:password@host/name"
+    )

@@ -106,7 +106,7 @@ class KeptVersions:
                 _keep(connection, name, VersionInfo(version.version, datetime.now(UTC), False, "calibrated", note))
             if activate:
                 _make_current(connection, name, found, version.version)
-            _drop_oldest(connection, name, spared={version.version, found.current})
+            drop_oldest(connection, name, spared={version.version, found.current})
             drop_unused(connection)
             return _reachable(connection, name).infos[version.version]
 
@@ -125,7 +125,7 @@ class KeptVersions:
                 raise VersionGone(version)
             _make_current(connection, name, found, version)
             connection.execute(datasets.update().where(datasets.c.name == name).values(pending_version=None))
-            _drop_oldest(connection, name, spared={found.current})
+            drop_oldest(connection, name, spared={found.current})
             drop_unused(connection)
             return _reachable(connection, name).infos[version]
 
@@ -162,7 +162,7 @@ def _make_current(connection: sa.Connection, name: str, found: _Reachable, versi
     connection.execute(datasets.update().where(datasets.c.name == name).values(**values))
 
 
-def _drop_oldest(connection: sa.Connection, name: str, spared: set[str | None]) -> None:
+def drop_oldest(connection: sa.Connection, name: str, spared: set[str | None]) -> None:
     """All but so many besides the current one: calibrated versions first, since they can be had again."""
     others = [info for info in _reachable(connection, name).kept.values() if not info.current]
     others.sort(key=lambda info: (info.origin != "calibrated", info.created_at))

@@ -12,7 +12,14 @@ from service.datasets.contents import ContentStore, VersionGone
 from service.datasets.loaded import LoadedDatasets
 from service.datasets.prototypes import DatasetEncoder, from_rows
 from service.datasets.records import Dataset
-from service.errors import DatabaseUnavailable, DatasetBuildFailed, DatasetBuilding, EncoderUnavailable, ServiceError
+from service.errors import (
+    DatabaseCorrupt,
+    DatabaseUnavailable,
+    DatasetBuildFailed,
+    DatasetBuilding,
+    EncoderUnavailable,
+    ServiceError,
+)
 from service.models.ports import PromptSet
 
 log = logging.getLogger(__name__)
@@ -68,7 +75,11 @@ class ReadyVersions:
                 self._builder.enqueue(self.key_of(pending_version))
 
     def prepare(self, name: str, version: str, check_prompts: Callable[[PromptSet], None]) -> None:
-        """Build and load at the start; what cannot be made ready is logged. Raises VersionGone, DatabaseUnavailable."""
+        """Build and load at the start; what cannot be made ready is logged.
+
+        Raises:
+            VersionGone, DatabaseUnavailable, DatabaseCorrupt.
+        """
         spec = self._contents.spec(version)
         if not self._encoder.serves(spec):
             return
@@ -76,7 +87,7 @@ class ReadyVersions:
             self._builder.build(self.key_of(version), wait=True)
             self.get(version)
             check_prompts(spec.prompt_set)
-        except DatabaseUnavailable:
+        except (DatabaseUnavailable, DatabaseCorrupt):
             raise
         except (ServiceError, RuntimeError, ValueError) as error:
             log.warning("a dataset is not ready", extra={"dataset": name, "reason": f"{type(error).__name__}: {error}"})

@@ -16,7 +16,7 @@ from service.datasets.ready import ReadyVersions
 from service.datasets.records import Dataset, DatasetInfo, RegistryLimits, VersionInfo
 from service.datasets.spec import DATASET_NAME, DatasetSpec, check_dataset_name
 from service.datasets.store import DatasetStore
-from service.errors import DatasetNotFound, FieldProblem, InvalidFields
+from service.errors import DatasetNotFound, FieldProblem, InvalidFields, NotReady, Overloaded
 from service.models.ports import PromptSet
 
 NO_PICTURES: Mapping[str, bytes] = MappingProxyType({})
@@ -65,6 +65,7 @@ class Registry:
             InvalidFields: more classes than allowed, an encoder that is not loaded, a prompt the localizer cannot take,
                 a picture that is neither given nor stored.
             DatasetConflict: the name has other content and `replace` is false.
+            StorageFull, DatabaseUnavailable, DatabaseCorrupt: nothing was changed.
         """
         check_dataset_name(name)
         self._admission.check(spec)
@@ -85,8 +86,10 @@ class Registry:
                     raise InvalidFields(FieldProblem("classes", detail)) from None
             info, is_new = self._store.save(name, version, spec, key, replace=replace, built=built, pictures=pictures)
         if info.building == version.version:
-            self._builds.forget_failure(key)
-            self._builder.enqueue(key)
+            if info.failure is not None:
+                self._builds.forget_failure(key)
+            with suppress(Overloaded, NotReady):  # it is kept, and resumed by whoever asks for it, or at the next start
+                self._builder.enqueue(key)
         return info, is_new
 
     def add_version(
@@ -118,9 +121,10 @@ class Registry:
             DatasetNotFound, DatasetVersionNotFound, DatasetBuilding, DatasetBuildFailed, EncoderUnavailable.
         """
         _check_known_form(name)
-        while True:
-            with suppress(VersionGone):
-                return self._store.kept.activate(name, self._ready.get(self._store.kept.resolve(name, version)).version)
+        kept = self._store.kept
+        return self._store.contents.settled(
+            lambda: kept.activate(name, self._ready.get(kept.resolve(name, version)).version)
+        )
 
     def delete(self, name: str) -> None:
         """Raises DatasetNotFound."""
@@ -142,10 +146,12 @@ class Registry:
 
     def content(self, name: str) -> tuple[DatasetInfo, DatasetSpec]:
         """A dataset with its newest content. Raises DatasetNotFound."""
-        while True:
+
+        def read() -> tuple[DatasetInfo, DatasetSpec]:
             info = self.info(name)
-            with suppress(VersionGone):
-                return info, self._store.contents.spec(info.newest)
+            return info, self._store.contents.spec(info.newest)
+
+        return self._store.contents.settled(read)
 
     def lookup(self, name: str, version: str | None = None) -> Dataset:
         """The version that answers now, whichever replica registered it, or the kept one asked for.
@@ -154,10 +160,12 @@ class Registry:
             DatasetNotFound, DatasetVersionNotFound, DatasetBuilding, DatasetBuildFailed, EncoderUnavailable.
         """
         _check_known_form(name)
-        while True:
-            with suppress(VersionGone):
-                wanted = self._answering(name) if version is None else self._store.kept.resolve(name, version)
-                return self._ready.get(wanted)
+
+        def read() -> Dataset:
+            wanted = self._answering(name) if version is None else self._store.kept.resolve(name, version)
+            return self._ready.get(wanted)
+
+        return self._store.contents.settled(read)
 
     def _answering(self, name: str) -> str:
         row = self._store.find(name)

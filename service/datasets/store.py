@@ -9,7 +9,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from service.datasets.build_store import BuildKey, drop_unused, ensure_build, promote
+from service.datasets.build_store import BuildKey, drop_unused, ensure_build, forget_failure, promote
 from service.datasets.contents import ContentStore, VersionRow, ensure_version
 from service.datasets.database import Database
 from service.datasets.kept import KeptVersions
@@ -70,6 +70,7 @@ class DatasetStore:
                 raise DatasetConflict(f"{name!r} exists with other content; PUT /datasets/{name} replaces it")
             ensure_version(connection, version, spec, pictures)
             ready = ensure_build(connection, key, version.class_count, built)
+            forget_failure(connection, key)
             states = {"current_version": version.version, "pending_version": None}
             if not ready:
                 states = {"pending_version": version.version} | ({} if row else {"current_version": None})

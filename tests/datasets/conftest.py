@@ -6,7 +6,7 @@ from hash_encoder import HashEncoder
 
 from service.datasets.build_store import BuildStore
 from service.datasets.builder import PrototypeBuilder
-from service.datasets.database import Database
+from service.datasets.database import BUSY_TIMEOUT_S, Database
 from service.datasets.prototypes import DatasetEncoder
 from service.datasets.records import RegistryLimits
 from service.datasets.registry import Registry
@@ -44,9 +44,11 @@ def start(url: str) -> Iterator[Start]:
         localizer: str = "l1",
         shared_space: bool = True,
         takes_pictures: bool = True,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        at: str | None = None,
         **limits: int,
     ) -> Registry:
-        database = Database(url)
+        database = Database(at or url, busy_timeout_s=busy_timeout_s)
         database.migrate()
         store, builds = DatasetStore(database), BuildStore(database)
         embed_picture = encoder.embed_picture if takes_pictures else None

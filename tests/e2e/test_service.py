@@ -40,6 +40,19 @@ async def test_a_draining_service_is_alive_but_not_ready(app: FastAPI, client: h
         state.draining = False
 
 
+async def test_a_service_that_found_its_database_damaged_is_not_ready(app: FastAPI, client: httpx.AsyncClient) -> None:
+    state: State = app.state.service
+    assert state.parts is not None
+    state.parts.database.damage = "the file is damaged"
+    try:
+        ready = await client.get("/readyz")
+        assert (ready.status_code, ready.json()["reason"]) == (503, "the database is damaged; the log tells what to do")
+        assert (await client.get("/livez")).status_code == 200
+    finally:
+        state.parts.database.damage = None
+    assert (await client.get("/readyz")).status_code == 200
+
+
 async def test_a_service_whose_models_are_not_loaded_says_so(tmp_path) -> None:  # type: ignore[no-untyped-def]
     app = create_app(load_settings(data_dir=tmp_path))  # its lifespan is not entered: nothing loads
     transport = httpx.ASGITransport(app)
