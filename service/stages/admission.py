@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from service.errors import DeadlineExceeded, Overloaded
 from service.telemetry import Occupancy, Pace
 
-MARGIN = 1.5  # a picture may take so much longer than it looks: the mean is of others
+MARGIN = 2.0  # a picture may take so much longer than it looks: the mean is of others, and the pace may fall
 
 
 @dataclass(frozen=True)

@@ -62,9 +62,9 @@ def test_who_would_wait_for_too_long_is_told_for_how_long(admission: Admission, 
     for _ in range(4):
         begun(admission)
     admission.judge(1, 5 * 2 * MARGIN)
-    with pytest.raises(Overloaded, match=r"would take 15\.0 s") as refusal:
+    with pytest.raises(Overloaded, match=r"would take 20\.0 s") as refusal:
         admission.judge(1, 10.5)
-    assert refusal.value.retry_after_s == 5
+    assert refusal.value.retry_after_s == 10
     with pytest.raises(Overloaded):
         admission.judge(2, 5 * 2 * MARGIN)
 
