@@ -13,10 +13,11 @@ import service
 from service.access.keyring import Keyring
 from service.access.limits import Limits
 from service.api import calibration, classify, datasets, health, pages, problems, versions
+from service.api.body_limits import BodyBounds, BodyLimit
 from service.api.guard import Guard
 from service.api.headers import SecurityHeaders, with_cors
 from service.api.life import Life
-from service.api.middleware import BodyLimit, RequestContext
+from service.api.middleware import RequestContext
 from service.api.openapi import with_keys
 from service.api.own_host import OwnHost
 from service.api.state import Parts, State
@@ -107,7 +108,7 @@ def _traffic(engine: Engine) -> Traffic:
     def use_threads(one: bool) -> None:
         use_torch_threads(1 if one else engine.hardware.threads)
 
-    return Traffic(lambda: engine.recognizer.occupancy.is_busy, use_threads)
+    return Traffic(lambda: engine.recognizer.admission.occupancy.is_busy, use_threads)
 
 
 def _fetcher(settings: Settings) -> "Fetcher | None":
@@ -145,7 +146,7 @@ def create_app(
     keyring = Keyring(settings.keys_file) if settings.keys_file is not None else None
     app = _described(settings, Life(state, load, on_failure, on_beyond_help).lifespan)
     app.state.service = state
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, bounds=BodyBounds.of(settings), held=state.bodies)
     if keyring is not None:  # around the others: who has no key is told nothing else, and no body of his is read
         app.add_middleware(Guard, keyring=keyring, limits=Limits(), public_paths=settings.public_paths)
     elif not settings.allow_anonymous:

@@ -8,7 +8,10 @@ ServiceError
 ├── Unauthorized               401  unauthorized
 ├── Forbidden                  403  forbidden
 ├── RateLimited                429  rate_limited
+├── RequestTimeout             408  request_timeout
 ├── BodyTooLarge               413  body_too_large
+├── HeadTooLarge               431  head_too_large
+├── ProtocolUnsupported        501  protocol_unsupported
 ├── UnsupportedMediaType       415  unsupported_media_type
 ├── ImageError
 │   ├── ImageUnreadable        422  image_unreadable
@@ -107,6 +110,18 @@ class RateLimited(ServiceError):
 
 class BodyTooLarge(ServiceError):
     status, code, title = 413, "body_too_large", "The request body is too large"
+
+
+class RequestTimeout(ServiceError):
+    status, code, title = 408, "request_timeout", "The request did not arrive in time"
+
+
+class HeadTooLarge(ServiceError):
+    status, code, title = 431, "head_too_large", "The request head is too large"
+
+
+class ProtocolUnsupported(ServiceError):
+    status, code, title = 501, "protocol_unsupported", "The version of HTTP or the transfer coding is not spoken here"
 
 
 class UnsupportedMediaType(ServiceError):

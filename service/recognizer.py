@@ -15,12 +15,13 @@ import numpy as np
 
 from service.batching import WorkerHealth
 from service.datasets.records import Dataset
-from service.errors import DeadlineExceeded, Overloaded
+from service.errors import DeadlineExceeded
 from service.images import Decode
 from service.models.ports import Encoder, Floats, Localizer, PromptSet, Segmenter
 from service.recognition.answers import Cascade, ObjectAnswer, Recognition
 from service.recognition.scoring import unit
 from service.recognition.views import FG, FULL, VIEWS, Style
+from service.stages.admission import Admission, Place
 from service.stages.answering import Answering
 from service.stages.candidates import recognize_candidates
 from service.stages.locating import NOT_ASKED, Located, Locating
@@ -31,7 +32,7 @@ from service.stages.originals import in_original_pixels
 from service.stages.photograph import Decoding, Photograph
 from service.stages.seeing import Seeing, Sight, relied_on, whole_sight
 from service.stages.together import all_of, done_in
-from service.telemetry import Occupancy, Stopwatch
+from service.telemetry import Stopwatch
 from service.turns import Turns
 
 
@@ -58,10 +59,10 @@ class Recognizer:
         self._locating = Locating(localizer, segmenter, limits, self._pool, turn)
         self._looking = Looking(encoder, limits, self._pool, turn)
         self._seeing = Seeing(self._locating, self._looking, limits)
-        self.occupancy = Occupancy()
+        self.admission = Admission(limits.max_waiting)
 
-    async def recognize(self, data: bytes, dataset: Dataset, options: Options, *, own: bool = False) -> Recognition:
-        """The answer to an encoded picture; one of the service's `own` is new each time.
+    async def recognize(self, data: bytes, dataset: Dataset, options: Options, at: Place | None = None) -> Recognition:
+        """The answer to an encoded picture, in the place that it was given, or any.
 
         Raises:
             ImageError: the bytes are no acceptable picture.
@@ -70,22 +71,23 @@ class Recognizer:
         """
         watch = Stopwatch()
         plan = plan_for(options, dataset, self.limits, self._abilities)
-        if self.occupancy.inside >= self.limits.max_waiting:
-            raise Overloaded(f"{self.occupancy.inside} pictures are being recognized or wait for it", retry_after_s=1)
-        self.occupancy.enter()
+        place = at or self.admission.place(self.limits.request_timeout_s)
+        place.begin()
         try:
-            opened = self._decoding.opened(data, watch, own)
-            async with asyncio.timeout(self.limits.request_timeout_s), opened as photo:
+            opened = self._decoding.opened(data, watch, own=place.is_own)
+            async with asyncio.timeout(place.left_s), opened as photo:
                 answering = await done_in(self._pool, Answering, dataset, plan, self.encoder.logit_scale)
                 if options.candidates:
                     answer = await recognize_candidates(photo, plan, answering, self._locating, self._seeing)
                 else:
                     answer = await self._recognize(photo, plan, answering)
-                return in_original_pixels(answer, photo)
+                answer = in_original_pixels(answer, photo)
+                place.leave(worked=not answer.cached)
+                return answer
         except TimeoutError:
-            raise DeadlineExceeded(f"no answer within {self.limits.request_timeout_s:g} s") from None
+            raise DeadlineExceeded(f"no answer within {place.timeout_s:g} s") from None
         finally:
-            self.occupancy.leave()
+            place.leave()
 
     def embed_exemplar(self, data: bytes, prompts: PromptSet) -> Floats:
         """A class's example picture as a unit vector `[D]`: the mean of its full and its fg view, for one thread.
@@ -151,8 +153,7 @@ class Recognizer:
         self, photo: Photograph, sight: Sight, plan: Plan, answering: Answering
     ) -> tuple[dict[str, Floats], Cascade]:
         [looks] = await self._seeing.look(photo, [sight], plan.style)
-        [name] = sight.names
-        return looks, Cascade(name, *await done_in(self._pool, answering.first_is_sure, looks))
+        return looks, Cascade(sight.names[0], *await done_in(self._pool, answering.first_is_sure, looks))
 
     async def _answer(
         self,

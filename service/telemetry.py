@@ -17,6 +17,7 @@ request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("request
 key_name: contextvars.ContextVar[str | None] = contextvars.ContextVar("key_name", default=None)  # of who asks
 
 BUSY_FOR_S = 1.0
+PACE_MEMORY_S = 5.0  # of work, in which what is known loses two thirds of its weight
 # Secrets, should a library's message or a caller's own words ever hold one. Bounded, so that no text costs much.
 _IS = r"""['"]?\s{0,4}[:=,]\s{0,4}(?:b?['"])?"""
 _SECRETS = tuple(
@@ -95,6 +96,46 @@ def configure_logging(level: str, line_format: str) -> None:
         logger.propagate = True
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # the service writes its own access lines
     logging.captureWarnings(True)
+
+
+@dataclass
+class Pace:
+    """The mean time from one completion to the next while there is work, mostly of the last few seconds."""
+
+    clock: Callable[[], float] = time.monotonic  # seconds
+    _working: int = 0
+    _since_s: float = 0.0  # the last completion, or the beginning of the work
+    _worked_s: float = 0.0
+    _completions: float = 0.0
+
+    def begin(self) -> None:
+        if not self._working:
+            self._since_s = self.clock()
+        self._working += 1
+
+    def end(self, *, completed: bool) -> None:
+        """Not `completed`: given up, or there was nothing to do, which says nothing of the pace."""
+        self._working -= 1
+        if completed:
+            self._worked_s, self._completions = self._with_one_more()
+            self._since_s = self.clock()
+
+    @property
+    def mean_s(self) -> float | None:
+        """None before the first completion. What takes longer than usual counts before its end."""
+        if not self._completions:
+            return None
+        mean_s = self._worked_s / self._completions
+        if not self._working:
+            return mean_s
+        worked_s, completions = self._with_one_more()
+        return max(mean_s, worked_s / completions)
+
+    def _with_one_more(self) -> tuple[float, float]:
+        """Time worked and completions, if there were one now; both weigh the less the older they are."""
+        took_s = self.clock() - self._since_s
+        kept = math.exp(-took_s / PACE_MEMORY_S)
+        return self._worked_s * kept + took_s, self._completions * kept + 1
 
 
 @dataclass

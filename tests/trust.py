@@ -15,6 +15,7 @@ from rich.table import Table
 
 ROOT = Path(__file__).parents[1]
 PLACES = ("tests/faults", "tests/security")
+CHOICE = ("-m", "slow", "-n", "0", "-o", "junit_family=xunit1")  # the family with a place for what tests record
 
 
 def rows(report: Path) -> list[tuple[str, str, str, str]]:
@@ -31,7 +32,7 @@ def rows(report: Path) -> list[tuple[str, str, str, str]]:
 def main(options: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", *PLACES, "-m", "slow", "-n", "0", f"--junitxml={report}", *options]
+        command = [sys.executable, "-m", "pytest", *PLACES, *CHOICE, f"--junitxml={report}", *options]
         code = subprocess.run(command, cwd=ROOT, check=False).returncode
         table = Table("what", "outcome", "figures", "took", show_lines=True)
         for row in rows(report) if report.exists() else []:

@@ -93,7 +93,7 @@ NewCalibration = Annotated[Any, Unchecked(CalibrationIn), Body()]
     "/{name}/calibration",
     status_code=201,
     response_model=CalibrationOut,
-    responses=problems(400, 404, 409, 413, 415, 422, 500, 503, 504, 507),
+    responses=problems(400, 404, 408, 409, 413, 415, 422, 500, 503, 504, 507),
 )
 async def calibrate_dataset(request: Request, name: str, body: NewCalibration) -> dict[str, Any]:
     """Fit temperatures, thresholds, weights and learnt fusions to labelled pictures, and keep them as a further version

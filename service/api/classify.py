@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from service.api.bodies import read_classify
+from service.api.deadlines import promising_deadline
 from service.api.disconnect import unless_gone
 from service.api.examples import CLASSIFY_BATCH_BODY, CLASSIFY_BODY, problems, recognition_example
 from service.api.pictures import Picture, Source
@@ -16,12 +17,13 @@ from service.api.state import Parts, parts_of, state_of
 from service.api.wire import json_response, recognition_out
 from service.datasets.records import Dataset
 from service.errors import ModelFailed, ServiceError
+from service.stages.admission import Place
 from service.stages.options import Options
 from service.telemetry import request_id
 
 router = APIRouter(tags=["classify"])
 log = logging.getLogger(__name__)
-FAULTS = problems(400, 404, 409, 413, 415, 422, 500, 503, 504)
+FAULTS = problems(400, 404, 408, 409, 413, 415, 422, 500, 503, 504)
 
 
 @router.post(
@@ -34,12 +36,14 @@ async def classify(request: Request) -> Response:
     """Recognize one picture: multipart with a file `image`, a raw `image/*` body with query parameters, or JSON with
     base64. Where fetching is on, `image_url` may take the place of `image`."""
     parts = parts_of(request)
+    deadline = promising_deadline(request)
     asked = await read_classify(request, most_images=1)
     source = Source(asked.images, state_of(request).fetcher)
     options = asked.fields.options(state_of(request).settings.max_top_k)
     dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset, asked.fields.dataset_version)
-    work = _one(parts, source, asked.images[0], asked.fields.dataset, dataset, options)
-    return json_response(await unless_gone(request, work))
+    with parts.recognizer.admission.places(1, deadline) as [place]:
+        work = _one(parts, source, asked.images[0], asked.fields.dataset, dataset, options, place)
+        return json_response(await unless_gone(request, work))
 
 
 @router.post("/classify/batch", response_model=BatchOut, responses=FAULTS, openapi_extra=CLASSIFY_BATCH_BODY)
@@ -47,13 +51,16 @@ async def classify_batch(request: Request) -> Response:
     """Recognize several pictures (files or base64 strings `images`, or addresses `image_urls` where fetching is on):
     for each an answer or an error of its own."""
     parts, settings = parts_of(request), state_of(request).settings
+    deadline = promising_deadline(request)
     asked = await read_classify(request, settings.max_batch_images, plural=True)
     source = Source(asked.images, state_of(request).fetcher)
     options = asked.fields.options(settings.max_top_k)
     dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset, asked.fields.dataset_version)
 
-    works = [_one(parts, source, image, asked.fields.dataset, dataset, options) for image in asked.images]
-    outcomes = await unless_gone(request, asyncio.gather(*works, return_exceptions=True))
+    with parts.recognizer.admission.places(len(asked.images), deadline) as places:
+        pairs = zip(asked.images, places, strict=True)
+        works = [_one(parts, source, image, asked.fields.dataset, dataset, options, place) for image, place in pairs]
+        outcomes = await unless_gone(request, asyncio.gather(*works, return_exceptions=True))
     results = [_item(index, outcome) for index, outcome in enumerate(outcomes)]
     return json_response({"request_id": request_id.get(), "results": results})
 
@@ -69,10 +76,10 @@ def _item(index: int, outcome: dict[str, Any] | BaseException) -> dict[str, Any]
 
 
 async def _one(
-    parts: Parts, source: Source, image: Picture, name: str, dataset: Dataset, options: Options
+    parts: Parts, source: Source, image: Picture, name: str, dataset: Dataset, options: Options, place: Place
 ) -> dict[str, Any]:
     recognizer = parts.recognizer
     async with source.opened(image) as data:
-        recognition = await recognizer.recognize(data, dataset, options)
+        recognition = await recognizer.recognize(data, dataset, options, place)
     models = (recognizer.localizer, recognizer.encoder)
     return recognition_out(recognition, name, dataset.version, models, request_id.get() or "")

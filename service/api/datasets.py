@@ -33,7 +33,7 @@ OtherContent = Annotated[Any, Unchecked(DatasetPut), Body()]
         200: {"model": DatasetOut, "description": "The same content was registered before"},
         201: BUILT,
         202: BUILDING,
-        **problems(400, 409, 413, 415, 422, 503, 507),
+        **problems(400, 408, 409, 413, 415, 422, 503, 507),
     },
 )
 def register(request: Request, body: NewDataset) -> Response:
@@ -66,7 +66,7 @@ def show(request: Request, name: str) -> Response:
 @router.put(
     "/{name}",
     response_model=DatasetOut,
-    responses={201: BUILT, 202: BUILDING, **problems(400, 413, 415, 422, 503, 507)},
+    responses={201: BUILT, 202: BUILDING, **problems(400, 408, 413, 415, 422, 503, 507)},
 )
 def replace(request: Request, name: str, body: OtherContent) -> Response:
     """Register or replace. A long list goes on answering in its old version until the new one is built.

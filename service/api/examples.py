@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from service.api.deadlines import DEADLINE_PARAMETER
 from service.api.fields import ClassifyFields
 from service.api.problems import MEDIA_TYPE
 from service.images import FORMATS
@@ -12,6 +13,7 @@ _TITLES = {
     401: "A valid key is needed",
     403: "The key's scopes do not allow this",
     404: "There is no such dataset",
+    408: "The body did not arrive in time",
     409: "The dataset exists with other content, could not be built, or wants another encoder",
     413: "The body or the picture is too large",
     415: "The content type or the image format is not supported",
@@ -27,6 +29,7 @@ _CODES = {
     401: "unauthorized",
     403: "forbidden",
     404: "dataset_not_found",
+    408: "request_timeout",
     409: "dataset_conflict",
     413: "image_too_large",
     415: "image_unsupported",
@@ -173,10 +176,7 @@ def _body(name: str, file_schema: dict[str, Any], json_schema: dict[str, Any]) -
 
 _FILE = {"type": "string", "format": "binary"}
 _BASE64 = {"type": "string", "description": "Base64, or a data URI."}
-_URL = {
-    "type": "string",
-    "description": "An https address to fetch the picture from, where the setting L2R2_FETCH_URLS is on.",
-}
+_URL = {"type": "string", "description": "An https address to fetch the picture from, where L2R2_FETCH_URLS is on."}
 _RAW_PARAMETERS = [
     {
         "name": name,
@@ -190,8 +190,9 @@ _RAW_PARAMETERS = [
 _RAW = {media_type: {"schema": _FILE} for media_type in (*sorted(set(FORMATS.values())), "application/octet-stream")}
 
 CLASSIFY_BODY: dict[str, Any] = {
-    "parameters": _RAW_PARAMETERS,
+    "parameters": [*_RAW_PARAMETERS, DEADLINE_PARAMETER],
     "requestBody": {"required": True, "content": {**_body("image", _FILE, _BASE64), **_RAW}},
 }
-_FILES, _TEXTS = {"type": "array", "items": _FILE}, {"type": "array", "items": _BASE64}
-CLASSIFY_BATCH_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": _body("images", _FILES, _TEXTS)}}
+_SEVERAL = _body("images", {"type": "array", "items": _FILE}, {"type": "array", "items": _BASE64})
+_BATCH = {"required": True, "content": _SEVERAL}
+CLASSIFY_BATCH_BODY: dict[str, Any] = {"parameters": [DEADLINE_PARAMETER], "requestBody": _BATCH}

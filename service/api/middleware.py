@@ -1,4 +1,4 @@
-"""Around every request: an id, a limit on the body, one line in the log."""
+"""Around every request: an id, and one line in the log."""
 
 import logging
 import re
@@ -9,8 +9,6 @@ from collections.abc import Callable
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.problems import problem_response
-from service.errors import BadRequest, BodyTooLarge, UnsupportedMediaType
 from service.telemetry import key_name, request_id
 
 HEADER = "x-request-id"
@@ -57,43 +55,3 @@ class RequestContext:
             log.log(level, "request", extra=extra)  # with the name of the key, which the guard has set
             key_name.reset(no_key)
             request_id.reset(token)
-
-
-class BodyLimit:
-    """Refuses a body by its declared length at once, and by its counted length while it streams in; and a compressed
-    one, whose length would say nothing."""
-
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self._app, self._max_bytes = app, max_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        coding = headers.get("content-encoding", "identity").strip().lower()
-        if coding not in ("", "identity") and scope["method"] in ("POST", "PUT"):
-            detail = f"Content-Encoding {coding[:40]!r} is not accepted; send the body as it is"
-            await problem_response(UnsupportedMediaType(detail))(scope, receive, send)
-            return
-        declared = headers.get("content-length", "0")
-        if not declared.isdecimal():
-            await problem_response(BadRequest("Content-Length is not a number"))(scope, receive, send)
-            return
-        if int(declared) > self._max_bytes:
-            await problem_response(self._refusal(int(declared)))(scope, receive, send)
-            return
-        received_bytes = 0
-
-        async def receive_counted() -> Message:
-            nonlocal received_bytes
-            message = await receive()
-            received_bytes += len(message.get("body", b""))
-            if received_bytes > self._max_bytes:
-                raise self._refusal(received_bytes)
-            return message
-
-        await self._app(scope, receive_counted, send)
-
-    def _refusal(self, found_bytes: int) -> BodyTooLarge:
-        return BodyTooLarge(f"the body has {found_bytes} bytes or more; at most {self._max_bytes} are accepted")

@@ -17,6 +17,7 @@ from service.errors import (
     InvalidFields,
     MethodNotAllowed,
     NotFound,
+    RequestTimeout,
     ServiceError,
     UnsupportedMediaType,
 )
@@ -58,6 +59,8 @@ def problem_response(error: ServiceError, headers: Mapping[str, str] | None = No
     extra = dict(headers or {})
     if error.retry_after_s is not None:
         extra["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, RequestTimeout):
+        extra["Connection"] = "close"  # the rest of the request may still come, and is none of the next one
     return JSONResponse(problem_of(error), error.status, extra, media_type=MEDIA_TYPE)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
+from service.api.body_limits import HeldBodies
 from service.batching import WorkerHealth
 from service.datasets.database import Database
 from service.datasets.registry import Registry
@@ -83,6 +84,7 @@ class State:
     parts: Parts | None = None
     failure: str | None = None
     draining: bool = False
+    bodies: HeldBodies = field(default_factory=HeldBodies)
     closed: bool = False
     loaded: asyncio.Event = field(default_factory=asyncio.Event)  # set when loading ended, well or not
 

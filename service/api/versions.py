@@ -26,7 +26,7 @@ def versions(request: Request, name: str) -> dict[str, Any]:
 
 
 @router.put(
-    "/{name}/current", response_model=DatasetVersion, responses=problems(400, 404, 409, 413, 415, 422, 503, 507)
+    "/{name}/current", response_model=DatasetVersion, responses=problems(400, 404, 408, 409, 413, 415, 422, 503, 507)
 )
 def activate(request: Request, name: str, body: CurrentIn) -> dict[str, Any]:
     """Let a kept version answer. The one that answered before is kept; a list that is still being built is given up."""

@@ -42,6 +42,7 @@ def run(settings: "Settings", load: "Callable[[Settings], Parts]") -> NoReturn:
     import uvicorn
 
     from service.app import create_app
+    from service.serving.options import connection_options
     from service.serving.server import Server
     from service.telemetry import configure_logging
 
@@ -56,6 +57,7 @@ def run(settings: "Settings", load: "Callable[[Settings], Parts]") -> NoReturn:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_grace_s,
+        **connection_options(settings),
     )
     server = Server(config, state.drain, settings.drain_delay_s)
     well = _run(server) and state.failure is None

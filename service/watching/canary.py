@@ -14,7 +14,7 @@ from service.batching import WorkerHealth
 from service.datasets.prototypes import unsaved_dataset
 from service.datasets.records import Dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
-from service.errors import SettingsError
+from service.errors import Overloaded, SettingsError
 from service.recognition.views import VIEWS
 from service.recognizer import Recognizer
 from service.stages.options import Options
@@ -57,11 +57,11 @@ class Canary:
     async def try_once(self) -> None:
         """One real inference through all stages.
 
-        Raises whatever fails in it, TimeoutError, and SettingsError if no box came in time.
+        Raises whatever fails in it, and SettingsError if no box came in time.
         """
         assert self._dataset is not None, "prepare() comes first"
-        async with asyncio.timeout(self._patience_s):
-            answer = await self._recognizer.recognize(self._picture, self._dataset, self._options, own=True)
+        place = self._recognizer.admission.own_place(self._patience_s)
+        answer = await self._recognizer.recognize(self._picture, self._dataset, self._options, place)
         if answer.fallback == "timeout":
             limit_s = self._recognizer.limits.locate_timeout_s
             raise SettingsError(f"the localizer needs more than L2R2_LOCATE_TIMEOUT_S={limit_s:g} for one picture")
@@ -80,10 +80,12 @@ class Canary:
     async def _try(self) -> None:
         try:
             await self.try_once()
+        except Overloaded:
+            return  # there is work enough to see by it how the models are
         except Exception as error:  # noqa: BLE001  whatever it is, the service cannot do its work
             if not self._failure:
                 self._failing_since_s = self._clock()
-            self._failure = "no answer in time" if isinstance(error, TimeoutError) else str(error) or repr(error)
+            self._failure = str(error) or repr(error)
             log.error("the service failed on a picture of its own", extra={"failure": self._failure})
         else:
             if self._failure:

@@ -143,7 +143,9 @@ async def test_who_leaves_while_his_picture_is_fetched_leaves_nothing_behind(
                 return waiting.pop()
             while not net.read_bytes:
                 await asyncio.sleep(0)
-            assert app.state.service.parts.recognizer.occupancy.inside == 0  # no place among the recognized is taken
+            assert (
+                app.state.service.parts.recognizer.admission.occupancy.inside == 0
+            )  # no place among the recognized is taken
             assert fetcher.inside == 1
             return {"type": "http.disconnect"}
 

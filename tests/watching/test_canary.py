@@ -85,7 +85,7 @@ async def test_a_model_that_does_not_answer_has_failed(recognizer: Recognizer, l
     localizer.locate_s = 0.5
     watching = asyncio.ensure_future(canary.watch())
     await until(canary, failing=True)
-    assert canary.trial.failure == "no answer in time"
+    assert canary.trial.failure == "no answer within 0.05 s"
     watching.cancel()
 
 

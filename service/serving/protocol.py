@@ -1,0 +1,156 @@
+"""uvicorn's h11 protocol with bounds: on time, on heads, on connections, and on what is read in vain."""
+
+import asyncio
+import logging
+from typing import Any, cast
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from service.errors import Overloaded, RequestTimeout, ServiceError
+from service.serving.crowd import Crowd
+from service.serving.limits import ConnectionLimits
+from service.serving.refusal import wire_form
+from service.serving.strict import StrictConnection
+
+LINGER_S = 1.0
+LINGER_BYTES = 2**20
+FULL_RETRY_S = 1
+log = logging.getLogger("service.access")
+_faults_alone = logging.getLogger("uvicorn.error.connections")  # what strangers send is told of here, a line for each
+_faults_alone.setLevel(logging.ERROR)
+
+
+def bounded_protocol(limits: ConnectionLimits) -> type["BoundedProtocol"]:
+    """The protocol of one server, whose connections are counted together in its `crowd`."""
+    members = {"limits": limits, "crowd": Crowd(limits.max_connections)}
+    return cast(type[BoundedProtocol], type("Bounded", (BoundedProtocol,), members))
+
+
+class BoundedProtocol(H11Protocol):
+    """A refusal that ends the connection is followed by a moment in which what the caller still sends is read and
+    thrown away: to close at once would take the answer from him with a reset."""
+
+    limits: ConnectionLimits
+    crowd: Crowd
+    transport: asyncio.Transport
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conn: StrictConnection = StrictConnection(self.limits.max_head_bytes, self.limits.max_headers)
+        self.logger = _faults_alone
+        self._parting = False
+        self._in_vain_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # so that any byte that the caller does not take is told of
+        if self.crowd.admit(self):
+            self._head_timer = self.loop.call_later(self.limits.head_timeout_s, self._head_is_late)
+        else:
+            self._refuse(Overloaded("too many connections, each with a request", retry_after_s=FULL_RETRY_S))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.crowd.leave(self)
+        self._head_timer = _cancelled(self._head_timer)
+        self._write_timer = _cancelled(self._write_timer)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._parting or (self._is_answered and self.conn.their_state is h11.SEND_BODY):
+            self._in_vain_bytes += len(data)
+            if self._in_vain_bytes > LINGER_BYTES:
+                self.transport.close()
+                return
+        if not self._parting:
+            super().data_received(data)
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        self._settle()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY and any(name == b"expect" for name, _ in self.headers):
+            self._part()  # whether the caller will send the body he asked about cannot be known
+        self._settle()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+        self._refuse(self.conn.refusal)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_timer = self._write_timer or self.loop.call_later(self.limits.write_timeout_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._write_timer = _cancelled(self._write_timer)
+
+    def shutdown(self) -> None:
+        if self._parting:
+            self.transport.close()
+        else:
+            super().shutdown()
+
+    def make_room(self) -> None:
+        self.transport.abort()
+
+    @property
+    def _is_answered(self) -> bool:
+        """No request is in progress."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _settle(self) -> None:
+        """Who has no request in progress may have to make room, and has begun a head or must end a body in time."""
+        if self._parting or self.transport.is_closing():
+            return
+        idle = self._is_answered
+        self.crowd.set_idle(self, idle)
+        if not idle:
+            self._in_vain_bytes = 0
+        if not idle or not (self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]):
+            self._head_timer = _cancelled(self._head_timer)
+        elif self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.limits.head_timeout_s, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self._refuse(RequestTimeout(f"the head did not arrive within {self.limits.head_timeout_s:g} s"))
+        else:
+            self.transport.close()
+
+    def _refuse(self, error: ServiceError) -> None:
+        """Answer and part; only part where the application has begun to answer already."""
+        if self.transport.is_closing() or self._parting:
+            return
+        begun = self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE)
+        if not begun:
+            response, own_id = wire_form(error, self.server_state.default_headers)
+            extra = {"code": error.code, "status": error.status, "detail": error.detail, "request_id": own_id}
+            log.info("refused", extra=extra)
+            self.transport.write(response)
+        self._part()
+
+    def _part(self) -> None:
+        """Say no more, and close when the caller has, or after a moment."""
+        if self._parting or self.transport.is_closing():
+            return
+        self._parting, self._in_vain_bytes = True, 0
+        self._unset_keepalive_if_required()
+        self._head_timer = _cancelled(self._head_timer)
+        self.crowd.set_idle(self, True)
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # the application works for nobody
+            self.cycle.message_event.set()
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.close)
+
+
+def _cancelled(timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle | None:
+    if timer is not None:
+        timer.cancel()
+    return None
