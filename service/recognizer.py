@@ -71,8 +71,7 @@ class Recognizer:
         """
         watch = Stopwatch()
         plan = plan_for(options, dataset, self.limits, self._abilities)
-        place = at or self.admission.place(self.limits.request_timeout_s)
-        place.begin()
+        place = at or self.admission.patient_place(self.limits.request_timeout_s)
         try:
             opened = self._decoding.opened(data, watch, own=place.is_own)
             async with asyncio.timeout(place.left_s), opened as photo:

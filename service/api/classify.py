@@ -17,7 +17,7 @@ from service.api.state import Parts, parts_of, state_of
 from service.api.wire import json_response, recognition_out
 from service.datasets.records import Dataset
 from service.errors import ModelFailed, ServiceError
-from service.stages.admission import Place
+from service.stages.admission import Deadline
 from service.stages.options import Options
 from service.telemetry import request_id
 
@@ -41,9 +41,8 @@ async def classify(request: Request) -> Response:
     source = Source(asked.images, state_of(request).fetcher)
     options = asked.fields.options(state_of(request).settings.max_top_k)
     dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset, asked.fields.dataset_version)
-    with parts.recognizer.admission.places(1, deadline) as [place]:
-        work = _one(parts, source, asked.images[0], asked.fields.dataset, dataset, options, place)
-        return json_response(await unless_gone(request, work))
+    work = _one(parts, source, asked.images[0], asked.fields.dataset, dataset, options, deadline)
+    return json_response(await unless_gone(request, work))
 
 
 @router.post("/classify/batch", response_model=BatchOut, responses=FAULTS, openapi_extra=CLASSIFY_BATCH_BODY)
@@ -57,10 +56,9 @@ async def classify_batch(request: Request) -> Response:
     options = asked.fields.options(settings.max_top_k)
     dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset, asked.fields.dataset_version)
 
-    with parts.recognizer.admission.places(len(asked.images), deadline) as places:
-        pairs = zip(asked.images, places, strict=True)
-        works = [_one(parts, source, image, asked.fields.dataset, dataset, options, place) for image, place in pairs]
-        outcomes = await unless_gone(request, asyncio.gather(*works, return_exceptions=True))
+    parts.recognizer.admission.judge(len(asked.images), deadline.left_s)
+    works = [_one(parts, source, image, asked.fields.dataset, dataset, options, deadline) for image in asked.images]
+    outcomes = await unless_gone(request, asyncio.gather(*works, return_exceptions=True))
     results = [_item(index, outcome) for index, outcome in enumerate(outcomes)]
     return json_response({"request_id": request_id.get(), "results": results})
 
@@ -76,10 +74,11 @@ def _item(index: int, outcome: dict[str, Any] | BaseException) -> dict[str, Any]
 
 
 async def _one(
-    parts: Parts, source: Source, image: Picture, name: str, dataset: Dataset, options: Options, place: Place
+    parts: Parts, source: Source, image: Picture, name: str, dataset: Dataset, options: Options, deadline: Deadline
 ) -> dict[str, Any]:
     recognizer = parts.recognizer
     async with source.opened(image) as data:
-        recognition = await recognizer.recognize(data, dataset, options, place)
+        with recognizer.admission.place(deadline) as place:
+            recognition = await recognizer.recognize(data, dataset, options, place)
     models = (recognizer.localizer, recognizer.encoder)
     return recognition_out(recognition, name, dataset.version, models, request_id.get() or "")

@@ -30,14 +30,14 @@ class Deadline:
 
 
 class Place:
-    """One picture's, from its admission on; it is left once. Only what happens from `begin` on counts as work: before
-    it a picture may have to be fetched. is_own: of the service's own picture, no caller's."""
+    """One picture's, from its admission on; it is left once. is_own: of the service's own picture, no caller's."""
 
     def __init__(self, occupancy: Occupancy, pace: Pace, deadline: Deadline, is_own: bool = False) -> None:
         self.is_own = is_own
         self._occupancy, self._pace, self._deadline = occupancy, pace, deadline
-        self._is_taken, self._is_begun = True, False
+        self._is_taken = True
         occupancy.enter()
+        pace.begin()
 
     @property
     def timeout_s(self) -> float:
@@ -47,17 +47,11 @@ class Place:
     def left_s(self) -> float:
         return self._deadline.left_s
 
-    def begin(self) -> None:
-        self._is_begun = True
-        self._pace.begin()
-
     def leave(self, *, worked: bool = False) -> None:
         """`worked`: a model ran, and there is an answer."""
-        if not self._is_taken:
-            return
-        self._is_taken = False
-        self._occupancy.leave()
-        if self._is_begun:
+        if self._is_taken:
+            self._is_taken = False
+            self._occupancy.leave()
             self._pace.end(completed=worked)
 
 
@@ -95,26 +89,21 @@ class Admission:
         mean_s = self.pace.mean_s
         return None if mean_s is None else (self.occupancy.inside + pictures) * mean_s * MARGIN
 
-    def place(self, timeout_s: float) -> Place:
-        """For one who waits as long as it takes. Raises Overloaded where too many do."""
-        self.judge(1, math.inf)
-        return self._taken(Deadline(timeout_s))
-
-    @staticmethod
-    def own_place(timeout_s: float) -> Place:
-        """For a picture of the service's own, which is always let in and counts for nothing."""
-        return Place(Occupancy(), Pace(), Deadline(timeout_s), is_own=True)
-
     @contextmanager
-    def places(self, pictures: int, deadline: Deadline) -> Iterator[list[Place]]:
-        """One for each picture, all of which are left at the end. Raises as `judge` does."""
-        self.judge(pictures, deadline.left_s)
-        taken = [self._taken(deadline) for _ in range(pictures)]
+    def place(self, deadline: Deadline) -> Iterator[Place]:
+        """For one picture, left at the end. Raises as `judge` does."""
+        self.judge(1, deadline.left_s)
+        taken = Place(self.occupancy, self.pace, deadline)
         try:
             yield taken
         finally:
-            for place in taken:
-                place.leave()
+            taken.leave()
 
-    def _taken(self, deadline: Deadline) -> Place:
-        return Place(self.occupancy, self.pace, deadline)
+    def patient_place(self, timeout_s: float) -> Place:
+        """For one who waits as long as it takes. Raises Overloaded where too many do."""
+        self.judge(1, math.inf)
+        return Place(self.occupancy, self.pace, Deadline(timeout_s))
+
+    def own_place(self, timeout_s: float) -> Place:
+        """For a picture of the service's own, which is always let in; it only tells of the pace."""
+        return Place(Occupancy(), self.pace, Deadline(timeout_s), is_own=True)

@@ -134,6 +134,7 @@ async def test_an_address_that_leads_to_no_picture_is_refused_clearly(
 async def test_who_leaves_while_his_picture_is_fetched_leaves_nothing_behind(
     app: FastAPI, things: str, authority: trustme.CA, trust: ssl.SSLContext
 ) -> None:
+    parts = app.state.service.parts
     async with by_url(app, authority, trust, hangs_after(b"HTTP/1.1 200 OK\r\n\r\nbegun")) as (fetching, fetcher, net):
         waiting = [{"type": "http.request", "body": encode(image_url=URL, dataset=things), "more_body": False}]
         sent: list[Any] = []
@@ -143,9 +144,7 @@ async def test_who_leaves_while_his_picture_is_fetched_leaves_nothing_behind(
                 return waiting.pop()
             while not net.read_bytes:
                 await asyncio.sleep(0)
-            assert (
-                app.state.service.parts.recognizer.admission.occupancy.inside == 0
-            )  # no place among the recognized is taken
+            assert parts.recognizer.admission.occupancy.inside == 0  # no place among the recognized is taken
             assert fetcher.inside == 1
             return {"type": "http.disconnect"}
 

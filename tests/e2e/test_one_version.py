@@ -74,6 +74,6 @@ async def test_no_answer_is_a_mix_of_versions(client: httpx.AsyncClient, photogr
             assert told(answer.json()) == expected[version]
             seen[version] += 1
 
-    assert (await client.put("/datasets/mixed", json=CONTENTS[-1])).status_code == 201
+    assert (await client.put("/datasets/mixed", json=CONTENTS[-1])).is_success
     await asyncio.gather(change(), *(classify() for _ in range(TASKS)))
     assert min(seen.values()) > 0, seen

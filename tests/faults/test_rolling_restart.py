@@ -62,14 +62,14 @@ def balancer(folder: Path, first: int, second: int) -> Iterator[str]:
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed (apt-get install nginx-light)")
 def test_replicas_are_restarted_one_after_the_other_and_no_request_fails(tmp_path: Path) -> None:
-    settings = {"data_dir": str(tmp_path / "data"), "drain_delay_s": "1"}
+    settings = {"data_dir": str(tmp_path / "data"), "drain_delay_s": "1", "allow_anonymous": "true"}
     with (
         running(tmp_path / "log 1", LightService, **settings) as first,
         running(tmp_path / "log 2", LightService, **settings) as second,
         balancer(tmp_path / "nginx", first.port, second.port) as url,
     ):
         register(url)
-        with callers(url) as answers:
+        with callers(url, 2) as answers:
             answers.wait_for(20)
             successors = [restarted(service, settings) for service in (first, second)]
             answers.wait_for(20)

@@ -14,6 +14,8 @@ import uvicorn
 from light_service import MAX_BODY_BYTES, check_problem, light_client, light_service
 from nasty_rows import PICTURE, saved
 
+from service.serving.options import connection_options
+
 pytestmark = pytest.mark.anyio
 GOOD = saved(PICTURE, "PNG")
 IMAGE = base64.b64encode(GOOD).decode()
@@ -180,7 +182,8 @@ async def test_compressed_bodies_are_refused(client: httpx.AsyncClient, coding: 
 async def port(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[int]:
     """Of the light service behind the web server that the command line starts too."""
     async with light_service(tmp_path_factory.mktemp("served")) as app:
-        config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, access_log=False, ws="none")
+        options = connection_options(app.state.service.settings)
+        config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, access_log=False, **options)
         server = uvicorn.Server(config)
         serving = asyncio.ensure_future(server.serve())
         async with asyncio.timeout(20):

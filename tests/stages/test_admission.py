@@ -35,9 +35,7 @@ def admission(clock: Clock) -> Admission:
 
 
 def begun(admission: Admission) -> Place:
-    place = Place(admission.occupancy, admission.pace, LONG)
-    place.begin()
-    return place
+    return Place(admission.occupancy, admission.pace, LONG)
 
 
 def work(admission: Admission, clock: Clock, *took_s: float) -> None:
@@ -101,16 +99,14 @@ def test_pictures_that_cost_nothing_say_nothing_about_the_pace(admission: Admiss
     assert admission.expected_s(0) == pytest.approx(MARGIN)
 
 
-def test_a_picture_that_has_to_be_fetched_says_nothing_about_the_pace(admission: Admission, clock: Clock) -> None:
-    work(admission, clock, 1.0)
-    with admission.places(1, LONG) as [fetched]:
-        clock.now_s += 100
-        assert admission.expected_s(1) == pytest.approx(2 * MARGIN)
-        fetched.begin()
-        clock.now_s += 1
-        fetched.leave(worked=True)
-    begun(admission)
-    assert admission.expected_s(0) == pytest.approx(MARGIN)
+def test_the_services_own_picture_is_always_let_in_and_tells_of_the_pace(admission: Admission, clock: Clock) -> None:
+    for _ in range(100):
+        begun(admission)
+    own = admission.own_place(5.0)
+    clock.now_s += 1
+    own.leave(worked=True)
+    assert admission.occupancy.inside == 100
+    assert admission.expected_s(0) == pytest.approx(100 * MARGIN)
 
 
 def test_a_picture_that_hangs_is_noticed_before_it_ends(admission: Admission, clock: Clock) -> None:
@@ -123,14 +119,13 @@ def test_a_picture_that_hangs_is_noticed_before_it_ends(admission: Admission, cl
 
 
 def test_a_place_is_left_once_and_all_at_the_end(admission: Admission, clock: Clock) -> None:
-    with admission.places(3, LONG) as [first, *_]:
-        assert admission.occupancy.inside == 3
-        first.begin()
-        clock.now_s += 1
-        first.leave(worked=True)
-        first.leave(worked=True)
-        first.leave()
+    with admission.place(LONG), admission.place(LONG) as second:
         assert admission.occupancy.inside == 2
+        clock.now_s += 1
+        second.leave(worked=True)
+        second.leave(worked=True)
+        second.leave()
+        assert admission.occupancy.inside == 1
     assert admission.occupancy.inside == 0
     begun(admission)
     assert admission.expected_s(0) == pytest.approx(MARGIN)
