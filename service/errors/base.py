@@ -1,0 +1,29 @@
+"""What every error is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """One bad field: where it is (`classes[3].name`), what is wrong, and what would be right (if it can be listed)."""
+
+    field: str
+    detail: str
+    allowed: tuple[str, ...] | None = None
+
+
+class ServiceError(Exception):
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(self, detail: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+    @property
+    def problems(self) -> Sequence[FieldProblem]:
+        return ()
