@@ -19,6 +19,7 @@ async def app(models_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> A
         profile="embedded",
         threads=1,  # tests run side by side
         stall_s=3600,  # between tests the event loop stands still
+        canary_interval_s=3600,
         background_build_texts=1000,
         max_body_bytes=8 * 2**20,
         max_image_bytes=4 * 2**20,

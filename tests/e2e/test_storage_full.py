@@ -1,9 +1,11 @@
 """A full disk over HTTP."""
 
 import resource
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,11 +17,16 @@ from service.api.state import State
 pytestmark = pytest.mark.anyio
 
 
+ROOM_BYTES = 2**19
+
+
 @contextmanager
-def no_room_for(path: Path) -> Iterator[None]:
-    """The file may not grow, nor any other of this process beyond its size."""
+def little_room(database: Path) -> Iterator[None]:
+    """No file of this process may grow beyond that; the database's log begins anew."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM_BYTES, hard))
     try:
         yield
     finally:
@@ -30,14 +37,13 @@ async def test_what_cannot_be_kept_is_refused_and_the_rest_goes_on(
     app: FastAPI, client: httpx.AsyncClient, things: str, photographs: dict[str, bytes]
 ) -> None:
     state: State = app.state.service
-    log = Path(state.settings.data_dir) / "l2r2.sqlite3-wal"
-    content = {"name": "too-much", "classes": [f"{letter} {'x' * 90}" for letter in "abcdefgh"]}
-    with no_room_for(log):
-        for _ in range(200):  # a log that was written back before is filled from its start
-            refused = await client.put("/datasets/too-much", json=content)
+    content: dict[str, Any] = {"name": "too-much", "classes": ["cat", "dog"]}
+    with little_room(Path(state.settings.data_dir) / "l2r2.sqlite3"):
+        for number in range(10):
+            counts = {f"{number} {value} {'x' * 50}": {"cat": 1} for value in range(3000)}
+            refused = await client.put("/datasets/too-much", json=content | {"priors": {"site": {"counts": counts}}})
             if refused.status_code == 507:
                 break
-            content["classes"] = [f"{entry}y" for entry in content["classes"]]
         assert (refused.status_code, refused.json()["code"]) == (507, "storage_full"), refused.text
         assert "nothing was changed" in refused.json()["detail"]
         assert (await answer_to(client, photographs["chelsea"], dataset=things))["label"] == "cat"
