@@ -45,6 +45,7 @@ async def test_the_plain_handler_finds_the_same_object_and_its_class(
     assert answer.json()["box"] == [box.x0, box.y0, box.x1, box.y1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["plain", "own"])
 def test_pictures_recognized_together_are_answered_as_by_themselves(
     kind: str, models_cache: Path, photographs: dict[str, bytes]

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from service.cli.main import app
 
 
+@pytest.mark.slow
 def test_a_run_measures_the_models_the_service_and_what_they_cost(
     tmp_path: Path, models_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
