@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 from fastapi import FastAPI, Request
+from timed_service import Brightness  # type: ignore[import-not-found]
 
 from service.api import problems
 from service.api.disconnect import unless_gone
@@ -24,23 +24,6 @@ from service.recognizer import Limits, Options, Recognizer
 
 pytestmark = pytest.mark.anyio
 WAIT_S = 20
-
-
-class TinyEncoder:
-    """Two classes by the picture's mean brightness."""
-
-    name, revision, logit_scale, pad_colour = "tiny", "1", 10.0, (0, 0, 0)
-
-    def preprocess(self, rgb: np.ndarray) -> np.ndarray:
-        return np.full((1, 1, 3), round(rgb.mean()), np.uint8)
-
-    def embed_images(self, pixels: np.ndarray) -> np.ndarray:
-        bright = pixels[:, 0, 0, 0] / 255
-        rows = np.stack([bright, 1 - bright], axis=1)
-        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        return np.array([[1, 0] if "bright" in text else [0, 1] for text in texts], np.float32)
 
 
 class GatedLocalizer(NoLocalizer):
@@ -68,7 +51,7 @@ async def recognizer(localizer: GatedLocalizer) -> AsyncIterator[Recognizer]:
     limits = Limits(
         max_batch=BatchSizes.all(2), max_waiting=6, threads=1, locate_timeout_s=WAIT_S, request_timeout_s=WAIT_S
     )
-    started = Recognizer(localizer, TinyEncoder(), limits)
+    started = Recognizer(localizer, Brightness(), limits)
     yield started
     localizer.open.set()
     await asyncio.to_thread(started.close)
@@ -76,7 +59,7 @@ async def recognizer(localizer: GatedLocalizer) -> AsyncIterator[Recognizer]:
 
 @pytest.fixture
 def dataset() -> Dataset:
-    return unsaved_dataset(DatasetSpec((ClassEntry("bright"), ClassEntry("dark"))), TinyEncoder().embed_texts)
+    return unsaved_dataset(DatasetSpec((ClassEntry("bright"), ClassEntry("dark"))), Brightness().embed_texts)
 
 
 async def test_more_than_may_wait_are_refused_and_the_others_answered(
@@ -114,7 +97,7 @@ async def test_a_caller_who_left_before_his_turn_costs_the_model_nothing(
 async def test_a_box_that_comes_too_late_is_done_without(
     localizer: GatedLocalizer, dataset: Dataset, photographs: dict[str, bytes]
 ) -> None:
-    hasty = Recognizer(localizer, TinyEncoder(), Limits(locate_timeout_s=0.05, threads=1))
+    hasty = Recognizer(localizer, Brightness(), Limits(locate_timeout_s=0.05, threads=1))
     answer = await hasty.recognize(photographs["rocket"], dataset, Options())
     assert (answer.fallback, answer.verdict.branch, answer.verdict.branches["fg"]) == ("timeout", "full", None)
     localizer.open.set()
@@ -124,7 +107,7 @@ async def test_a_box_that_comes_too_late_is_done_without(
 async def test_a_request_past_its_time_is_given_up(
     localizer: GatedLocalizer, dataset: Dataset, photographs: dict[str, bytes]
 ) -> None:
-    slow = Recognizer(localizer, TinyEncoder(), Limits(request_timeout_s=0.05, threads=1))
+    slow = Recognizer(localizer, Brightness(), Limits(request_timeout_s=0.05, threads=1))
     with pytest.raises(DeadlineExceeded):
         await slow.recognize(photographs["rocket"], dataset, Options())
     localizer.open.set()
