@@ -155,12 +155,12 @@ class Batcher(Generic[Item, Result]):
                     batch.append((item, future))
                     room -= self._weigh(item)
             if batch:
-                self._running_since_s = time.monotonic()
                 self._batches += 1
                 self._items += len(batch)
         return batch
 
     def _answer(self, batch: list[tuple[Item, Future[Result]]]) -> None:
+        self._running_since_s = time.monotonic()
         try:
             results = self._run([item for item, _ in batch])
             if len(results) != len(batch):

@@ -75,6 +75,7 @@ class Recognizer:
         try:
             opened = self._decoding.opened(data, watch, own=place.is_own)
             async with asyncio.timeout(place.left_s), opened as photo:
+                place.begin()
                 answering = await done_in(self._pool, Answering, dataset, plan, self.encoder.logit_scale)
                 if options.candidates:
                     answer = await recognize_candidates(photo, plan, answering, self._locating, self._seeing)

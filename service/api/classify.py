@@ -16,7 +16,7 @@ from service.api.schemas import BatchOut, RecognitionOut
 from service.api.state import Parts, parts_of, state_of
 from service.api.wire import json_response, recognition_out
 from service.datasets.records import Dataset
-from service.errors import ModelFailed, ServiceError
+from service.errors import DeadlineExceeded, ModelFailed, ServiceError
 from service.stages.admission import Deadline
 from service.stages.options import Options
 from service.telemetry import request_id
@@ -41,6 +41,7 @@ async def classify(request: Request) -> Response:
     source = Source(asked.images, state_of(request).fetcher)
     options = asked.fields.options(state_of(request).settings.max_top_k)
     dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset, asked.fields.dataset_version)
+    parts.recognizer.admission.judge(1, deadline.left_s)
     work = _one(parts, source, asked.images[0], asked.fields.dataset, dataset, options, deadline)
     return json_response(await unless_gone(request, work))
 
@@ -77,8 +78,11 @@ async def _one(
     parts: Parts, source: Source, image: Picture, name: str, dataset: Dataset, options: Options, deadline: Deadline
 ) -> dict[str, Any]:
     recognizer = parts.recognizer
-    async with source.opened(image) as data:
-        with recognizer.admission.place(deadline) as place:
-            recognition = await recognizer.recognize(data, dataset, options, place)
+    try:
+        async with asyncio.timeout(deadline.left_s), source.opened(image) as data:
+            with recognizer.admission.place(deadline) as place:
+                recognition = await recognizer.recognize(data, dataset, options, place)
+    except TimeoutError:
+        raise DeadlineExceeded(f"no answer within {deadline.timeout_s:g} s") from None
     models = (recognizer.localizer, recognizer.encoder)
     return recognition_out(recognition, name, dataset.version, models, request_id.get() or "")

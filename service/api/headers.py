@@ -4,10 +4,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-API_POLICY = "default-src 'none'; frame-ancestors 'none'"
-ALWAYS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
-UNLESS_SAID = {"Content-Security-Policy": API_POLICY, "Cache-Control": "no-store"}
-ASKED = ("Authorization", "X-API-Key", "X-Request-ID")
+from service.answer_headers import ALWAYS, UNLESS_SAID
+from service.api.deadlines import DEADLINE_HEADER
+
+ASKED = ("Authorization", "X-API-Key", "X-Request-ID", DEADLINE_HEADER)
 SHOWN = ("X-Request-ID", "Retry-After", "Location", "WWW-Authenticate")
 
 

@@ -19,12 +19,14 @@ PARTS = ("localizer", "segmenter", "encoder")
 UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not able to answer"}}
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez", response_model=Health, responses=UNAVAILABLE)
 async def livez(request: Request) -> JSONResponse:
     """Whether the process is worth keeping: loading or loaded, and not beyond help."""
     return _health(state_of(request).dead_because())
 
 
+@router.head("/startupz", include_in_schema=False)
 @router.get("/startupz", response_model=Health, responses=UNAVAILABLE)
 async def startupz(request: Request) -> JSONResponse:
     """Whether the start is over: models and prototypes loaded, and a real inference passed."""
@@ -32,6 +34,7 @@ async def startupz(request: Request) -> JSONResponse:
     return _health(None if state.parts is not None else state.unready_because())
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=Health, responses=UNAVAILABLE)
 async def readyz(request: Request) -> JSONResponse:
     """Whether requests should come here: loaded, not stopping, no model call stuck or failing, and what was last seen

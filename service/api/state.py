@@ -63,13 +63,13 @@ class Parts:
         return {**self.recognizer.health(), "prototype builder": builder}
 
     def close(self, timeout_s: float | None = None) -> bool:
-        """Finish what was accepted, then let go of everything; false if a worker did not end in time."""
+        """Finish what was accepted, then let go of everything; false if a model did not end in time. A calibration
+        that runs is given up: nobody was told of it."""
         ended = self.recognizer.close(timeout_s)
         if self.engine.decoders is not None:
             self.engine.decoders.close()
-        self.calibrating.shutdown(wait=ended, cancel_futures=True)
-        if ended:
-            self.registry.close()
+        self.calibrating.shutdown(wait=False, cancel_futures=True)
+        if self.registry.close(timeout_s):
             self.database.close()
         return ended
 

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -61,17 +62,21 @@ def run(settings: "Settings", load: "Callable[[Settings], Parts]") -> NoReturn:
     )
     server = Server(config, state.drain, settings.drain_delay_s)
     well = _run(server) and state.failure is None
-    if not state.loaded.is_set():
-        # Stopped while it loaded, perhaps gigabytes: nothing was accepted, and what is half downloaded is resumed
-        os._exit(0 if well else 1)
-    if well and not state.closed:
+    if well and state.loaded.is_set() and not state.closed:
         log.error("a model did not end in time")
-        os._exit(1)
-    sys.exit(0 if well else 1)
+        well = False
+    # Threads may be left that nobody waits for: of loading, perhaps of gigabytes, which is resumed; of a calibration,
+    # which nobody was told of; of a name that is looked up.
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(0 if well else 1)
 
 
 def _end(reason: str) -> None:
-    """From the watchdog's thread: whatever hangs is not waited for."""
+    """From the watchdog's thread: whatever hangs is not waited for, not even whoever should read the log."""
+    last_words = threading.Timer(2, os._exit, (BEYOND_HELP,))
+    last_words.daemon = True
+    last_words.start()
     log.critical("the service cannot go on", extra={"reason": reason})
     logging.shutdown()
     os._exit(BEYOND_HELP)

@@ -78,10 +78,10 @@ class PrototypeBuilder:
             "prototype builder", self._build_queued, max_batch=1, max_waiting=MOST_WAITING
         )
 
-    def close(self) -> None:
+    def close(self, timeout_s: float | None = None) -> bool:
         """Stop after the present piece of texts or picture; what is left is resumed at the next start."""
         self._stopping.set()
-        self._worker.close()
+        return self._worker.close(timeout_s)
 
     def health(self) -> WorkerHealth:
         return self._worker.health()

@@ -47,8 +47,9 @@ class Registry:
                 with suppress(VersionGone):
                     self._ready.prepare(info.name, info.version, self._admission.check_prompts)
 
-    def close(self) -> None:
-        self._builder.close()
+    def close(self, timeout_s: float | None = None) -> bool:
+        """False if the present piece of a build did not end in time; it is made again after the next start."""
+        return self._builder.close(timeout_s)
 
     def health(self) -> WorkerHealth:
         return self._builder.health()

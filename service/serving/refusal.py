@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from uuid import uuid4
 
+from service.answer_headers import ALWAYS, UNLESS_SAID
 from service.errors import ServiceError
 
 
@@ -25,6 +26,7 @@ def wire_form(error: ServiceError, headers: Iterable[tuple[bytes, bytes]] = ()) 
         (b"content-type", b"application/problem+json"),
         (b"content-length", str(len(body)).encode()),
         (b"x-request-id", own_id.encode()),
+        *((name.lower().encode(), value.encode()) for name, value in (ALWAYS | UNLESS_SAID).items()),
         (b"connection", b"close"),
     ]
     if error.retry_after_s is not None:

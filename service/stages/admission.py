@@ -30,14 +30,14 @@ class Deadline:
 
 
 class Place:
-    """One picture's, from its admission on; it is left once. is_own: of the service's own picture, no caller's."""
+    """One picture's, from its admission on; it is left once. Only what happens from `begin` on counts as work of the
+    models: before it the picture is decoded. is_own: of the service's own picture, no caller's."""
 
     def __init__(self, occupancy: Occupancy, pace: Pace, deadline: Deadline, is_own: bool = False) -> None:
         self.is_own = is_own
         self._occupancy, self._pace, self._deadline = occupancy, pace, deadline
-        self._is_taken = True
+        self._is_taken, self._is_begun = True, False
         occupancy.enter()
-        pace.begin()
 
     @property
     def timeout_s(self) -> float:
@@ -47,12 +47,17 @@ class Place:
     def left_s(self) -> float:
         return self._deadline.left_s
 
+    def begin(self) -> None:
+        self._is_begun = True
+        self._pace.begin()
+
     def leave(self, *, worked: bool = False) -> None:
         """`worked`: a model ran, and there is an answer."""
         if self._is_taken:
             self._is_taken = False
             self._occupancy.leave()
-            self._pace.end(completed=worked)
+            if self._is_begun:
+                self._pace.end(completed=worked)
 
 
 class Admission:
@@ -73,7 +78,7 @@ class Admission:
             DeadlineExceeded: no time is left.
         """
         if left_s <= 0:
-            raise DeadlineExceeded("the time was over before the request had arrived")
+            raise DeadlineExceeded("the time was over before the picture was there")
         inside = self.occupancy.inside
         if not inside:
             return
@@ -91,8 +96,7 @@ class Admission:
 
     @contextmanager
     def place(self, deadline: Deadline) -> Iterator[Place]:
-        """For one picture, left at the end. Raises as `judge` does."""
-        self.judge(1, deadline.left_s)
+        """For one picture that was judged, alone or with others; left at the end."""
         taken = Place(self.occupancy, self.pace, deadline)
         try:
             yield taken
@@ -105,5 +109,6 @@ class Admission:
         return Place(self.occupancy, self.pace, Deadline(timeout_s))
 
     def own_place(self, timeout_s: float) -> Place:
-        """For a picture of the service's own, which is always let in; it only tells of the pace."""
-        return Place(Occupancy(), self.pace, Deadline(timeout_s), is_own=True)
+        """For a picture of the service's own, which is always let in; the first one tells of the pace."""
+        pace = self.pace if self.pace.mean_s is None else Pace()
+        return Place(Occupancy(), pace, Deadline(timeout_s), is_own=True)

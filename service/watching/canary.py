@@ -14,7 +14,7 @@ from service.batching import WorkerHealth
 from service.datasets.prototypes import unsaved_dataset
 from service.datasets.records import Dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
-from service.errors import Overloaded, SettingsError
+from service.errors import DeadlineExceeded, Overloaded, SettingsError
 from service.recognition.views import VIEWS
 from service.recognizer import Recognizer
 from service.stages.options import Options
@@ -37,6 +37,7 @@ class Canary:
     ) -> None:
         """A model that has computed nothing for `interval_s` is tried; no answer within `patience_s` is a failure."""
         self._failing_since_s, self._failure = 0.0, ""
+        self._went_well_s = clock()
         self._recognizer, self._interval_s, self._patience_s, self._clock = recognizer, interval_s, patience_s, clock
         self._picture = disc_png()
         self._dataset: Dataset | None = None
@@ -69,20 +70,28 @@ class Canary:
     async def watch(self) -> None:
         """Try whenever it is due, until cancelled."""
         while True:
-            if self._is_due():
-                await self._try()
+            if self.is_due():
+                await self.try_and_tell()
             await asyncio.sleep(min(RETRY_S, self._interval_s))
 
-    def _is_due(self) -> bool:
+    def is_due(self) -> bool:
+        """Where something failed; and where a model did nothing for long, nor the last try was made lately: it may
+        find no work for every model."""
         workers = self._recognizer.health().values()
-        return bool(self._failure) or any(is_suspect(worker, self._interval_s) for worker in workers)
+        if self._failure or any(worker.failures for worker in workers):
+            return True
+        quiet = self._clock() - self._went_well_s >= self._interval_s
+        return quiet and any(is_idle(worker) and worker.succeeded_ago_s >= self._interval_s for worker in workers)
 
-    async def _try(self) -> None:
+    async def try_and_tell(self) -> None:
+        """What came of it is in `trial`."""
+        began_s = self._clock()
         try:
             await self.try_once()
-        except Overloaded:
-            return  # there is work enough to see by it how the models are
         except Exception as error:  # noqa: BLE001  whatever it is, the service cannot do its work
+            if isinstance(error, Overloaded | DeadlineExceeded | SettingsError) and self._others_are_served(began_s):
+                self._failure = ""  # it only came too late among many
+                return
             if not self._failure:
                 self._failing_since_s = self._clock()
             self._failure = str(error) or repr(error)
@@ -90,13 +99,17 @@ class Canary:
         else:
             if self._failure:
                 log.info("the service is well again")
-            self._failure = ""
+            self._failure, self._went_well_s = "", self._clock()
+
+    def _others_are_served(self, since_s: float) -> bool:
+        """Whether every model with work has finished some since then, and one has."""
+        took_s = self._clock() - since_s
+        working = [worker for worker in self._recognizer.health().values() if not is_idle(worker)]
+        return bool(working) and all(worker.succeeded_ago_s <= took_s for worker in working)
 
 
-def is_suspect(worker: WorkerHealth, interval_s: float) -> bool:
-    """Whether it failed, or did nothing for so long that nobody knows how it is."""
-    idle = worker.running_for_s == 0 and worker.waiting == 0
-    return worker.failures > 0 or (idle and worker.succeeded_ago_s >= interval_s)
+def is_idle(worker: WorkerHealth) -> bool:
+    return worker.running_for_s == 0 and worker.waiting == 0
 
 
 def disc_png() -> bytes:

@@ -90,6 +90,18 @@ def test_a_model_that_is_broken_is_found_by_the_canary_and_the_process_ends(serv
     assert "has failed on a picture of its own" in service.log.read_text()
 
 
+def test_a_process_that_was_paused_goes_on(service: RunningService) -> None:
+    service.process.send_signal(signal.SIGSTOP)
+    with pytest.raises(httpx.TimeoutException):
+        httpx.get(f"{service.url}/livez", timeout=4 * STALL_S)
+    service.process.send_signal(signal.SIGCONT)
+    with callers(service.url, 2) as answers:
+        answers.wait_for(20)
+    assert set(answers.statuses) == {200}
+    assert service.process.poll() is None
+    service.wait_ready()
+
+
 def test_told_twice_to_end_it_ends_now(service: RunningService) -> None:
     with pytest.raises(httpx.ReadTimeout):
         ask(service.url, HANGS, timeout_s=0.2)  # which would be waited for

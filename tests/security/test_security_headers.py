@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from key_making import asking, bearer, made  # type: ignore[import-not-found]
 from starlette.requests import Request
 
-from service.api.headers import API_POLICY
+from service.answer_headers import API_POLICY
 from service.app import create_app
 from service.errors import SettingsError
 from service.settings import load_settings

@@ -35,7 +35,9 @@ def admission(clock: Clock) -> Admission:
 
 
 def begun(admission: Admission) -> Place:
-    return Place(admission.occupancy, admission.pace, LONG)
+    place = Place(admission.occupancy, admission.pace, LONG)
+    place.begin()
+    return place
 
 
 def work(admission: Admission, clock: Clock, *took_s: float) -> None:
@@ -99,14 +101,30 @@ def test_pictures_that_cost_nothing_say_nothing_about_the_pace(admission: Admiss
     assert admission.expected_s(0) == pytest.approx(MARGIN)
 
 
-def test_the_services_own_picture_is_always_let_in_and_tells_of_the_pace(admission: Admission, clock: Clock) -> None:
+def test_the_services_own_picture_is_always_let_in_and_only_the_first_tells_of_the_pace(
+    admission: Admission, clock: Clock
+) -> None:
+    first = admission.own_place(5.0)
+    first.begin()
+    clock.now_s += 1
+    first.leave(worked=True)
     for _ in range(100):
         begun(admission)
-    own = admission.own_place(5.0)
-    clock.now_s += 1
-    own.leave(worked=True)
+    later = admission.own_place(5.0)
+    later.begin()
     assert admission.occupancy.inside == 100
+    later.leave(worked=True)
     assert admission.expected_s(0) == pytest.approx(100 * MARGIN)
+
+
+def test_what_is_only_decoded_is_no_work_of_the_models(admission: Admission, clock: Clock) -> None:
+    work(admission, clock, 1.0)
+    hanging = Place(admission.occupancy, admission.pace, LONG)
+    for _ in range(5):
+        clock.now_s += 10
+        work(admission, clock, 1.0)
+    assert admission.expected_s(0) == pytest.approx(MARGIN)
+    hanging.leave()
 
 
 def test_a_picture_that_hangs_is_noticed_before_it_ends(admission: Admission, clock: Clock) -> None:
@@ -121,6 +139,7 @@ def test_a_picture_that_hangs_is_noticed_before_it_ends(admission: Admission, cl
 def test_a_place_is_left_once_and_all_at_the_end(admission: Admission, clock: Clock) -> None:
     with admission.place(LONG), admission.place(LONG) as second:
         assert admission.occupancy.inside == 2
+        second.begin()
         clock.now_s += 1
         second.leave(worked=True)
         second.leave(worked=True)

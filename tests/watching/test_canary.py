@@ -15,6 +15,7 @@ from light_models import (  # type: ignore[import-not-found]
 
 from service.datasets.prototypes import unsaved_dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
+from service.errors import DeadlineExceeded
 from service.images import DEFAULT_LIMITS, ImageLimits, Picture, decode
 from service.models.batch_size import BatchSizes
 from service.recognizer import Recognizer
@@ -110,3 +111,29 @@ async def test_strangers_pictures_that_hang_the_decoders_are_not_in_its_way() ->
     answers = await asyncio.gather(*strangers)
     assert {answer.verdict.label for answer in answers} == {"red"}
     await asyncio.to_thread(recognizer.close)
+
+
+async def test_to_come_too_late_among_many_who_are_served_is_no_failure() -> None:
+    localizer = FaultyLocalizer(locate_s=0.05)
+    recognizer = Recognizer(localizer, ColourEncoder(), Limits(max_batch=BatchSizes.all(1), threads=2))
+    canary = Canary(recognizer, INTERVAL_S, patience_s=0.2)
+    canary.prepare()
+    dataset = unsaved_dataset(DatasetSpec((ClassEntry("red"), ClassEntry("blue"))), ColourEncoder().embed_texts)
+    pictures = [picture_of(COLOURS["red"], salt) for salt in range(20)]
+    fields = Options(branches=("full", "fg"))
+    strangers = [asyncio.ensure_future(recognizer.recognize(data, dataset, fields)) for data in pictures]
+    while recognizer.health()["localizer"].batches < 1:
+        await asyncio.sleep(0)
+    with pytest.raises(DeadlineExceeded):
+        await canary.try_once()
+    await canary.try_and_tell()
+    assert canary.trial == Trial()
+    await asyncio.gather(*strangers)
+    await asyncio.to_thread(recognizer.close)
+
+
+async def test_models_that_the_picture_does_not_reach_are_not_tried_all_the_time(recognizer: Recognizer) -> None:
+    canary = Canary(recognizer, interval_s=1000, patience_s=WAIT_S)
+    canary.prepare()
+    await canary.try_and_tell()
+    assert not canary.is_due()

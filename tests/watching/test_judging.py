@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.batching import WorkerHealth
-from service.watching.canary import Trial, is_suspect
+from service.watching.canary import Trial, is_idle
 from service.watching.judging import MOST_FAILURES, beyond_help_because, unready_because
 
 WELL = WorkerHealth(alive=True, waiting=0, running_for_s=0.0)
@@ -55,9 +55,7 @@ def test_what_is_beyond_help_is_not_ready_either(localizer: WorkerHealth, encode
         assert unready_because(workers, trial, STALL_S)
 
 
-def test_a_worker_is_tried_when_idle_for_long_or_after_a_failure_but_not_while_it_works() -> None:
-    assert not is_suspect(replace(WELL, succeeded_ago_s=9), 10)
-    assert is_suspect(replace(WELL, succeeded_ago_s=10), 10)
-    assert not is_suspect(replace(WELL, succeeded_ago_s=99, running_for_s=1.0), 10)
-    assert not is_suspect(replace(WELL, succeeded_ago_s=99, waiting=1), 10)
-    assert is_suspect(replace(WELL, failures=1), 10)
+def test_a_worker_that_computes_or_has_to_is_not_idle() -> None:
+    assert is_idle(WELL)
+    assert not is_idle(replace(WELL, running_for_s=1.0))
+    assert not is_idle(replace(WELL, waiting=1))
