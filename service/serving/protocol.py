@@ -14,7 +14,7 @@ from service.serving.refusal import wire_form
 from service.serving.strict import StrictConnection
 
 LINGER_S = 1.0
-LINGER_BYTES = 32 * 2**20  # of a body that was refused: a reset would take the answer from who still sends it
+LINGER_BYTES = 2**20
 FULL_RETRY_S = 1
 log = logging.getLogger("service.access")
 _faults_alone = logging.getLogger("uvicorn.error.connections")  # what strangers send is told of here, a line for each

@@ -11,7 +11,6 @@ from soak import Soak  # type: ignore[import-not-found]
 
 CLASSES = ["cat", "dog", "cup of coffee", "rocket", "astronaut", "horse", "tree", "house"]
 MOST_GROWTH = 1.02
-LAZY_THREADS = 6  # of asyncio's pool, which begins them one by one as they are needed
 
 
 def bad_requests(photograph: bytes) -> list[tuple[dict[str, str], bytes, int]]:
@@ -47,7 +46,7 @@ def test_soaked(
         findings = soak.run(seconds)
         assert service.stop() == 0
     growth = findings.growth(settled)
-    files, threads = findings.spread("files", settled), findings.spread("threads", max(settled, seconds // 4))
+    files, threads = findings.spread("files", settled), findings.spread("threads", settled)
     record_property("answers", dict(sorted(findings.statuses.items())))
     record_property("cancelled", findings.cancelled)
     record_property("wrong", len(findings.wrong))
@@ -56,5 +55,5 @@ def test_soaked(
     assert not findings.wrong, findings.wrong[:5]
     assert set(findings.statuses) <= {200, 404, 415, 422}, findings.statuses
     assert growth <= MOST_GROWTH
-    assert threads[1] - threads[0] <= LAZY_THREADS * (seconds < 1000)
+    assert threads[0] == threads[1]
     assert files[1] - files[0] <= 12  # open connections: of the callers at that moment
