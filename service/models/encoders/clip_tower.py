@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from service.models.encoders.clip_graph import SIDE_PX, clip_graph
 from service.models.hardware import Hardware
 from service.models.ports import Bytes, Floats
 from service.models.processors import Network, Part
+from service.models.resizing import resized_square
 from service.recognition.scoring import unit
 
 
@@ -19,9 +19,7 @@ class ClipImageTower:
 
     def preprocess(self, rgb: NDArray[np.uint8]) -> Bytes:
         """`rgb [H, W, 3]` squashed to a square `[224, 224, 3]`, so that nothing at the edges is lost."""
-        small = Image.fromarray(rgb).resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC, reducing_gap=3.0)
-        pixels: Bytes = np.asarray(small)
-        return pixels
+        return resized_square(rgb, SIDE_PX, "bicubic")
 
     def embed(self, pixels: Bytes) -> Floats:
         """Unit embeddings `[N, 512]` of `pixels [N, 224, 224, 3]`."""

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.ndimage import label
 
 from service.models.hardware import Hardware
 from service.models.localizers.u2net_graph import SIDE_PX, mask_parts
 from service.models.ports import Floats, LocatorInput, PromptSet
 from service.models.processors import Network, uses_bfloat16
+from service.models.resizing import resized_square
 from service.recognition.boxes import Detection, mask_extent
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -34,7 +34,7 @@ class U2NetP:
 
 def preprocessed(rgb: NDArray[np.uint8]) -> Floats:
     """`rgb [H, W, 3]` squashed to the network's input `[3, 320, 320]`."""
-    small = np.asarray(Image.fromarray(rgb).resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS))
+    small = resized_square(rgb, SIDE_PX, "lanczos")
     # There are only 256 shades: each is normalized once, and looked up
     shades = np.arange(256, dtype=np.float32)[:, None] / max(float(small.max()), 1.0)
     table = np.ascontiguousarray(((shades - IMAGENET_MEAN) / IMAGENET_STD).T)
