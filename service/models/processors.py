@@ -1,11 +1,12 @@
-"""Networks on processors, in OpenVINO: one picture a call, pictures side by side, all threads busy."""
+"""Networks on processors, in OpenVINO: pictures side by side, or together in one call; all threads busy."""
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from service.models.hardware import Hardware
@@ -18,7 +19,9 @@ import openvino  # noqa: E402
 from openvino import opset13 as ops  # noqa: E402
 from openvino import passes, preprocess  # noqa: E402
 
-__all__ = ["Network", "Part", "core", "openvino", "ops", "passes", "preprocess", "uses_bfloat16"]
+__all__ = [
+    "Network", "Part", "Together", "core", "has_tiles", "openvino", "ops", "passes", "preprocess", "uses_bfloat16",
+]  # fmt: skip
 
 # Activations are rounded to int8 in groups of so many values of one row, so that no row depends on another.
 ROUNDED_TOGETHER = 768
@@ -26,8 +29,9 @@ ROUNDED_TOGETHER = 768
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A graph whose first axes are of length 1: either the first, with one input, or one that reads what earlier parts
-    wrote. given, wanted: names of what is handed on, in the order of inputs and outputs; the last output has none.
+    """A graph whose first axes are of length 1, or are made so: either the first, with one input, or one that reads
+    what earlier parts wrote. given, wanted: names of what is handed on, in the order of inputs and outputs; the last
+    output has none.
     exact: in float32, even where the other parts do with bfloat16.
     """
 
@@ -70,6 +74,7 @@ class Network:
 
     def __init__(self, parts: Sequence[Part], hardware: Hardware) -> None:
         self._steps = range(len(parts))
+        parts = [replace(part, model=_for_one(part.model)) for part in parts]
         self._alone = _Lane(parts, [_compiled(part, hardware, streams=1) for part in parts])
         self._beside: list[_Lane] = []
         if hardware.threads > 1:
@@ -99,9 +104,36 @@ class Network:
         return [lane.result for lane in lanes]
 
 
+class Together:
+    """A network that takes any number of pictures a call, each with the same result in whatever company; for one
+    thread at a time."""
+
+    def __init__(self, model: openvino.Model, hardware: Hardware) -> None:
+        self._request = _compiled(Part(model), hardware, streams=1).create_infer_request()
+
+    def __call__(self, pictures: Sequence[NDArray[Any]]) -> list[Floats]:
+        """As `Network` does."""
+        if not len(pictures):
+            return []
+        self._request.infer({0: np.stack(pictures)})
+        return list(np.array(self._request.get_output_tensor(0).data, np.float32))
+
+
+def has_tiles(hardware: Hardware) -> bool:
+    """Whether products are computed in bfloat16, and by units made for that (AMX)."""
+    return uses_bfloat16(hardware) and bool(torch.cpu.get_capabilities().get("amx_bf16"))
+
+
 def uses_bfloat16(hardware: Hardware) -> bool:
     """Whether these processors are to compute in bfloat16 and can: the hardware's number format may be a GPU's."""
     return hardware.bfloat16 and "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _for_one(model: openvino.Model) -> openvino.Model:
+    shapes = {port: [1, *list(port.partial_shape)[1:]] for port in model.inputs if port.partial_shape.is_dynamic}
+    if shapes:
+        model.reshape(shapes)
+    return model
 
 
 def core() -> openvino.Core:

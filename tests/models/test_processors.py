@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from service.models.encoders.clip_graph import CLIP_MEAN, CLIP_STD, clip_graph
 from service.models.encoders.clip_tower import ClipImageTower
 from service.models.hardware import Hardware
-from service.models.processors import Network, Part, core, openvino, ops
+from service.models.processors import Network, Part, Together, core, openvino, ops
 from service.recognition.scoring import unit
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 224, 224, 3), np.uint8)
@@ -42,6 +42,19 @@ def test_an_embedding_depends_on_its_own_picture_alone(weights: Path) -> None:
     together = tower.embed(PIXELS)
     alone = np.concatenate([tower.embed(PIXELS[place : place + 1]) for place in range(len(PIXELS))])
     np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_pictures_together_in_one_call_are_each_as_if_alone(weights: Path) -> None:
+    """With weights spread out beforehand, as processors with units for tiles have them; on any processor."""
+    spread, hardware = clip_graph(weights, spread=True), Hardware("cpu", False, 2)
+    network = Together(spread, hardware)
+    together = network(PIXELS)
+    assert network(PIXELS[:0]) == []
+    for place in range(len(PIXELS)):
+        np.testing.assert_allclose(network(PIXELS[place : place + 1])[0], together[place], rtol=1e-4, atol=1e-5)
+    pictures = smooth_pictures()
+    held_as_int8 = ClipImageTower(weights, hardware).embed(np.stack(pictures))
+    assert (unit(np.stack(network(pictures))) * held_as_int8).sum(axis=1).mean() > 0.99
 
 
 def test_the_graph_computes_what_its_weights_say_and_is_nearer_to_it_than_the_published_one(weights: Path) -> None:

@@ -3,6 +3,9 @@
 The published int8 file rounds activations by one scale for the whole picture, which costs accuracy, and computes more
 than is needed. Here its weights, int8 by column, make a graph in which activations are rounded row by row, queries,
 keys and values are one product, and the last layer computes the class token alone.
+
+Where products are computed in bfloat16 by units for tiles, weights are spread out beforehand: to do so in every call
+takes longer than the products themselves.
 """
 
 from collections.abc import Mapping
@@ -31,9 +34,10 @@ Node = Any
 
 
 class Weights:
-    """The constants of the published file by their names there."""
+    """The constants of the published file by their names there; `spread` from int8 beforehand or in every call."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, spread: bool) -> None:
+        self._spread = spread
         self._model = core().read_model(path)  # which owns the constants' memory
         constants = (node for node in self._model.get_ops() if node.get_type_name() == "Constant")
         self._constants: Mapping[str, Any] = {node.get_friendly_name(): node for node in constants}
@@ -42,74 +46,85 @@ class Weights:
         values: NDArray[Any] = self._constants[name].data
         return values
 
-    def product(self, layer: int, *parts: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-        """Weights `[in, out]` and scales `[out]` of parts of a layer, side by side."""
+    def product(self, layer: int, *parts: int) -> Node:
+        """Weights `[out, in]` of parts of a layer, side by side."""
         return self._products(*(FIRST_PRODUCT + PRODUCTS_A_LAYER * layer + part for part in parts))
 
-    def projection(self) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    def projection(self) -> Node:
         return self._products(LAST_PRODUCT)
 
-    def _products(self, *numbers: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-        weights = [self[f"onnx::MatMul_{number}_quantized"] for number in numbers]
-        scales = [self[f"onnx::MatMul_{number}_scale"].ravel() for number in numbers]
-        return np.concatenate(weights, axis=1), np.concatenate(scales)
+    def _products(self, *numbers: int) -> Node:
+        levels = [self[f"onnx::MatMul_{number}_quantized"].T for number in numbers]
+        scales = [self[f"onnx::MatMul_{number}_scale"].reshape(-1, 1) for number in numbers]
+        if self._spread:
+            return _constant(np.concatenate(levels) * np.concatenate(scales))
+        level = ops.convert(ops.constant(np.ascontiguousarray(np.concatenate(levels))), "f32")
+        return ops.multiply(level, _constant(np.concatenate(scales)))
 
 
-def clip_graph(path: Path) -> openvino.Model:
-    """From bytes `[1, 224, 224, 3]` to an embedding `[1, 512]`, not of unit length."""
-    weights = Weights(path)
-    pixels = ops.parameter([1, SIDE_PX, SIDE_PX, 3], np.uint8, name="pixels")
+def clip_graph(path: Path, *, spread: bool = False) -> openvino.Model:
+    """From bytes `[N, 224, 224, 3]` to embeddings `[N, 512]`, not of unit length.
+
+    Args:
+        spread: the weights are held as numbers that need no more work, in four times the memory.
+    """
+    weights = Weights(path, spread=spread)
+    pixels = ops.parameter([-1, SIDE_PX, SIDE_PX, 3], np.uint8, name="pixels")
     tokens = _normalized(_embedded(pixels, weights), weights, "vision_model.pre_layrnorm")
     for layer in range(LAYERS):
         tokens = _layer(tokens, weights, layer, last=layer == LAYERS - 1)
-    tokens = _normalized(ops.reshape(tokens, [1, WIDTH], False), weights, "vision_model.post_layernorm")
-    return openvino.Model([_product(tokens, *weights.projection())], [pixels], "clip")
+    tokens = _normalized(ops.reshape(tokens, [-1, WIDTH], False), weights, "vision_model.post_layernorm")
+    return openvino.Model([_product(tokens, weights.projection())], [pixels], "clip")
 
 
 def _embedded(pixels: Node, weights: Weights) -> Node:
-    """Tokens `[1, 197, 768]`: the class token and one for each patch, with their places."""
+    """Tokens `[N, 197, 768]`: the class token and one for each patch, with their places."""
     spread = _constant(1 / (255 * CLIP_STD))
     colours = ops.subtract(ops.multiply(ops.convert(pixels, "f32"), spread), _constant(CLIP_MEAN / CLIP_STD))
     planes = ops.transpose(colours, [0, 3, 1, 2])
     filters = _constant(weights["vision_model.embeddings.patch_embedding.weight"])
     step = [PATCH_PX, PATCH_PX]
-    patches = ops.reshape(ops.convolution(planes, filters, step, [0, 0], [0, 0], [1, 1]), [1, WIDTH, -1], False)
-    own = _constant(weights["vision_model.embeddings.class_embedding"].reshape(1, 1, WIDTH))
+    patches = ops.reshape(ops.convolution(planes, filters, step, [0, 0], [0, 0], [1, 1]), [0, WIDTH, -1], True)
+    count = ops.slice(ops.shape_of(pixels), [0], [1], [1])
+    own = ops.broadcast(
+        _constant(weights["vision_model.embeddings.class_embedding"].reshape(1, 1, WIDTH)),
+        ops.concat([count, ops.constant(np.array([1, WIDTH]))], 0),
+    )
     places = _constant(weights["vision_model.embeddings.position_embedding.weight"][None])
     return ops.add(ops.concat([own, ops.transpose(patches, [0, 2, 1])], 1), places)
 
 
 def _layer(tokens: Node, weights: Weights, layer: int, *, last: bool) -> Node:
-    """`[1, 197, 768]` to the same; of the last layer the class token alone, `[1, 1, 768]`."""
+    """`[N, 197, 768]` to the same; of the last layer the class token alone, `[N, 1, 768]`."""
     name = f"vision_model.encoder.layers.{layer}"
     normal = _normalized(tokens, weights, f"{name}.layer_norm1")
     bias = [weights[f"{name}.self_attn.{part}_proj.bias"] for part in "qkv"]
     if last:
         tokens, own = (ops.slice(rows, [0], [1], [1], [1]) for rows in (tokens, normal))
-        query = _product(own, *weights.product(layer, QUERY), bias[0])
-        pair = _product(normal, *weights.product(layer, KEY, VALUE), np.concatenate(bias[1:]))
+        query = _product(own, weights.product(layer, QUERY), bias[0])
+        pair = _product(normal, weights.product(layer, KEY, VALUE), np.concatenate(bias[1:]))
         key, value = ops.variadic_split(pair, -1, [WIDTH, WIDTH]).outputs()
     else:
-        three = _product(normal, *weights.product(layer, QUERY, KEY, VALUE), np.concatenate(bias))
+        three = _product(normal, weights.product(layer, QUERY, KEY, VALUE), np.concatenate(bias))
         query, key, value = ops.variadic_split(three, -1, [WIDTH, WIDTH, WIDTH]).outputs()
     seen = _attended(query, key, value)
-    tokens = ops.add(tokens, _product(seen, *weights.product(layer, OUT), weights[f"{name}.self_attn.out_proj.bias"]))
+    tokens = ops.add(tokens, _product(seen, weights.product(layer, OUT), weights[f"{name}.self_attn.out_proj.bias"]))
     normal = _normalized(tokens, weights, f"{name}.layer_norm2")
-    wide = _product(normal, *weights.product(layer, WIDEN), weights[f"{name}.mlp.fc1.bias"])
+    wide = _product(normal, weights.product(layer, WIDEN), weights[f"{name}.mlp.fc1.bias"])
     wide = ops.multiply(wide, ops.sigmoid(ops.multiply(wide, _constant(GELU))))
-    return ops.add(tokens, _product(wide, *weights.product(layer, NARROW), weights[f"{name}.mlp.fc2.bias"]))
+    return ops.add(tokens, _product(wide, weights.product(layer, NARROW), weights[f"{name}.mlp.fc2.bias"]))
 
 
 def _attended(query: Node, key: Node, value: Node) -> Node:
-    """Scaled dot-product attention of `[1, Q, 768]` to `[1, 197, 768]`."""
+    """Scaled dot-product attention of `[N, Q, 768]` to `[N, 197, 768]`."""
 
     def heads(rows: Node) -> Node:
-        return ops.transpose(ops.reshape(rows, [1, -1, HEADS, WIDTH // HEADS], False), [0, 2, 1, 3])
+        return ops.transpose(ops.reshape(rows, [0, -1, HEADS, WIDTH // HEADS], True), [0, 2, 1, 3])
 
     scaled = ops.multiply(heads(query), _constant(np.float32((WIDTH // HEADS) ** -0.5)))
     attention = ops.softmax(ops.matmul(scaled, heads(key), False, True), -1)
     seen = ops.matmul(attention, heads(value), False, False)
-    return ops.reshape(ops.transpose(seen, [0, 2, 1, 3]), [1, -1, WIDTH], False)
+    return ops.reshape(ops.transpose(seen, [0, 2, 1, 3]), [0, -1, WIDTH], True)
 
 
 def _normalized(rows: Node, weights: Weights, name: str) -> Node:
@@ -117,12 +132,9 @@ def _normalized(rows: Node, weights: Weights, name: str) -> Node:
     return ops.add(ops.multiply(centred, _constant(weights[f"{name}.weight"])), _constant(weights[f"{name}.bias"]))
 
 
-def _product(
-    rows: Node, weights: NDArray[np.int8], scales: NDArray[np.float32], bias: NDArray[np.float32] | None = None
-) -> Node:
-    """`rows [..., in]` times `weights [in, out]` of so many `scales [out]` each."""
-    levels = ops.convert(ops.constant(np.ascontiguousarray(weights.T)), "f32")
-    result = ops.matmul(rows, ops.multiply(levels, _constant(scales[:, None])), False, True)
+def _product(rows: Node, weights: Node, bias: NDArray[np.float32] | None = None) -> Node:
+    """`rows [..., in]` times `weights [out, in]`."""
+    result = ops.matmul(rows, weights, False, True)
     return result if bias is None else ops.add(result, _constant(bias))
 
 
