@@ -23,8 +23,8 @@ class Compare(Protocol):
     @property
     def extra_bytes(self) -> int: ...
 
-    def __call__(self, views: Floats) -> Floats:
-        """Unit `views [V, D]` to their cosines with all classes `[V, L]`."""
+    def __call__(self, views: Floats, best: int) -> Floats:
+        """Unit `views [V, D]` to their cosines with all classes `[V, L]`; the `best` of each view are exact."""
         ...
 
 
@@ -41,9 +41,9 @@ class Dataset:
     prototypes: Floats
     compare: Compare | None = None
 
-    def cosines(self, views: Floats) -> Floats:
-        """`[V, L]` of unit `views [V, D]`."""
-        return views @ self.prototypes.T if self.compare is None else self.compare(views)
+    def cosines(self, views: Floats, best: int) -> Floats:
+        """`[V, L]` of unit `views [V, D]`; the `best` of each view, and they in every view, are exact."""
+        return views @ self.prototypes.T if self.compare is None else self.compare(views, best)
 
     @property
     def held_bytes(self) -> int:

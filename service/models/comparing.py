@@ -7,7 +7,7 @@ from service.models.hardware import Hardware, use_torch_threads
 from service.models.ports import Floats
 
 MANY_CLASSES = 20_000
-REFINED = 2048  # classes of each view, more than anybody may ask for
+SPARE = 256
 
 
 class ResidentPrototypes:
@@ -15,8 +15,9 @@ class ResidentPrototypes:
 
     Reading them takes nearly all of the time, and torch reads them once for a handful of views. (Numpy's BLAS repacks
     them at every call, which takes three times as long.) Processors that compute in bfloat16 read MANY_CLASSES or more
-    as such, half as many bytes, and compute the REFINED best of each view again in float32: the others' cosines, whose
-    classes only count in what all probabilities sum up to, are off by up to 0.004.
+    as such, half as many bytes, and compute in float32 what is among twice as many of the best as were asked for, and
+    SPARE more, of any view: the others' cosines, whose classes only count in what all probabilities sum up to, are off
+    by up to 0.004.
     """
 
     def __init__(self, prototypes: Floats, hardware: Hardware) -> None:
@@ -30,17 +31,18 @@ class ResidentPrototypes:
         return 0 if self._coarse is None else self._coarse.nbytes
 
     @torch.inference_mode()
-    def __call__(self, views: Floats) -> Floats:
-        """Cosines `[V, L]` of unit `views [V, D]`, in float32; safe to call from several threads."""
+    def __call__(self, views: Floats, best: int) -> Floats:
+        """Cosines `[V, L]` of unit `views [V, D]`, in float32, the `best` of each view exact; for any thread."""
         use_torch_threads(1)  # requests compute side by side
         seen = np.zeros((max(2, len(views)), views.shape[1]), np.float32)  # one view alone takes a slower way
         seen[: len(views)] = views
         columns = torch.from_numpy(seen).to(self._rows.device).T
-        if self._coarse is None:
+        refined = 2 * best + SPARE
+        if self._coarse is None or refined >= len(self._rows):
             cosines = (self._rows @ columns).T[: len(views)].contiguous()
         else:
             cosines = (self._coarse @ columns.to(torch.bfloat16)).T[: len(views)].float().contiguous()
-            places = torch.unique(cosines.topk(min(REFINED, cosines.shape[1]), sorted=False).indices)
-            cosines[:, places] = (self._rows[places] @ columns).T[: len(views)]
+            places = torch.unique(cosines.topk(refined, sorted=False).indices)
+            cosines[:, places] = (self._rows.index_select(0, places) @ columns).T[: len(views)]
         rows: Floats = cosines.cpu().numpy()
         return rows

@@ -103,6 +103,12 @@ class Calibration:
     def _temperature_rows(self) -> Mapping[str, Floats]:
         return {name: np.array(row, np.float32) for name, row in self.temperatures.items()}
 
+    @property
+    def is_by_class(self) -> bool:
+        """Whether it may change the order of a view's classes."""
+        by_class = any(len(row) > 1 for row in self.temperatures.values())
+        return by_class or bool(self.class_weights) or self.network is not None
+
     @cached_property
     def class_weight_rows(self) -> Floats:
         """`class_weights` as `[V, L]`, in the order of the branches."""

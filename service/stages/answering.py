@@ -43,7 +43,11 @@ class Answering:
         return {name: class_logits(look, chosen, self._logit_scale) for name, look in looks.items()}
 
     def _logits(self, looks: Looks) -> Floats:
-        logits: Floats = self._dataset.cosines(np.stack(list(looks.values())))
+        # What is known of a class may lift it from anywhere
+        lifted = self.prior.log_weights is not None or self._dataset.spec.calibration.is_by_class
+        options = self._plan.options
+        best = len(self.labels) if lifted else max(options.top_k, options.candidates)
+        logits: Floats = self._dataset.cosines(np.stack(list(looks.values())), best)
         logits *= np.float32(self._logit_scale)
         return logits
 

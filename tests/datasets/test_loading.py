@@ -24,7 +24,7 @@ class Product:
     prototypes: np.ndarray
     extra_bytes: int = 0
 
-    def __call__(self, views: np.ndarray) -> np.ndarray:
+    def __call__(self, views: np.ndarray, best: int) -> np.ndarray:
         product: np.ndarray = views @ self.prototypes.T
         return product
 
@@ -69,4 +69,4 @@ def test_callers_at_the_same_time_bring_a_list_to_the_device_once(tmp_path: Path
     assert all(dataset is datasets[0] for dataset in datasets)
     rows = np.stack([vector_of(f"A photo of a {name}") for name in names])
     assert np.allclose(datasets[0].prototypes, rows, atol=1e-6)
-    assert np.allclose(datasets[0].cosines(rows[:2]), rows[:2] @ rows.T, atol=1e-6)
+    assert np.allclose(datasets[0].cosines(rows[:2], 1), rows[:2] @ rows.T, atol=1e-6)

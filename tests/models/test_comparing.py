@@ -22,38 +22,46 @@ def unit_rows(seed: int, count: int, dimensions: int) -> np.ndarray:
 @given(st.integers(0, 999), st.integers(1, 5), st.integers(1, 600), st.integers(1, 80))
 def test_cosines_agree_with_double_precision(seed: int, views: int, classes: int, dimensions: int) -> None:
     seen, prototypes = unit_rows(seed, views, dimensions), unit_rows(seed + 1, classes, dimensions)
-    cosines = ResidentPrototypes(prototypes, PLAIN)(seen)
+    cosines = ResidentPrototypes(prototypes, PLAIN)(seen, 5)
     assert cosines.shape == (views, classes)
     assert cosines.dtype == np.float32
     assert cosines == pytest.approx(seen.astype(np.float64) @ prototypes.astype(np.float64).T, abs=1e-6)
 
 
 @pytest.mark.parametrize("views", [1, 3])
-def test_among_many_classes_the_best_are_exact_and_the_rest_add_up_right(views: int) -> None:
+@pytest.mark.parametrize("wanted", [5, 1000])
+def test_among_many_classes_the_best_are_exact_and_the_rest_add_up_right(views: int, wanted: int) -> None:
     prototypes = unit_rows(1, MANY_CLASSES + 77, 96)
     seen = unit(prototypes[:views] + 0.1 * unit_rows(2, views, 96))
-    found = ResidentPrototypes(prototypes, WITH_BFLOAT16)(seen)
+    found = ResidentPrototypes(prototypes, WITH_BFLOAT16)(seen, wanted)
     exact = seen.astype(np.float64) @ prototypes.astype(np.float64).T
     assert np.abs(found - exact).max() < 0.004
     for row, true in zip(found, exact, strict=True):
-        best = np.argsort(-true, kind="stable")[:1000]
-        assert np.array_equal(np.argsort(-row, kind="stable")[:1000], best)
+        best = np.argsort(-true, kind="stable")[:wanted]
+        assert np.array_equal(np.argsort(-row, kind="stable")[:wanted], best)
         assert row[best] == pytest.approx(true[best], abs=1e-6)
+        assert found[:, best] == pytest.approx(exact[:, best], abs=1e-6)  # of any view's best, every view's cosine
         for scale in (10, 100):
             assert np.exp(scale * row.astype(np.float64)).sum() == pytest.approx(np.exp(scale * true).sum(), rel=2e-3)
 
 
+def test_all_classes_are_exact_where_all_may_count() -> None:
+    prototypes, seen = unit_rows(1, MANY_CLASSES, 96), unit_rows(2, 2, 96)
+    found = ResidentPrototypes(prototypes, WITH_BFLOAT16)(seen, MANY_CLASSES)
+    assert np.array_equal(found, ResidentPrototypes(prototypes, PLAIN)(seen, 1))
+
+
 def test_few_classes_are_all_exact_on_any_processor() -> None:
     prototypes, seen = unit_rows(1, 500, 96), unit_rows(2, 2, 96)
-    found = ResidentPrototypes(prototypes, WITH_BFLOAT16)(seen)
-    assert np.array_equal(found, ResidentPrototypes(prototypes, PLAIN)(seen))
+    found = ResidentPrototypes(prototypes, WITH_BFLOAT16)(seen, 5)
+    assert np.array_equal(found, ResidentPrototypes(prototypes, PLAIN)(seen, 5))
 
 
 def test_prototypes_on_the_cpu_are_not_copied() -> None:
     prototypes = unit_rows(1, 7, 5)
     compare = ResidentPrototypes(prototypes, PLAIN)
     prototypes[:] = 0
-    assert not compare(unit_rows(2, 1, 5)).any()
+    assert not compare(unit_rows(2, 1, 5), 1).any()
 
 
 def in_a_new_thread(ask: Callable[[], int]) -> int:

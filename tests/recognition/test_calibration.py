@@ -121,6 +121,20 @@ def test_a_network_whose_layers_do_not_fit_cannot_be_built(fields: dict[str, obj
         Network(**fields)
 
 
+@pytest.mark.parametrize(
+    ("fields", "by_class"),
+    [
+        ({}, False),
+        ({"temperatures": {"fg": (2.0,)}, "weights": {"fg": 1.0}, "threshold": 0.3}, False),
+        ({"temperatures": {"full": (2.0,), "fg": (2.0, 3.0)}}, True),
+        ({"branches": ("fg",), "class_weights": {"fg": (1.0, 2.0)}}, True),
+        ({"branches": ("fg",), "network": Network(((1.0, 0.0), (0.0, 1.0)), (0.0, 0.0))}, True),
+    ],
+)
+def test_what_is_fitted_by_class_may_change_the_order_of_classes(fields: dict[str, object], by_class: bool) -> None:
+    assert Calibration(**fields).is_by_class is by_class
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_largest_numbers_that_are_allowed_do_not_overflow(sign: int) -> None:
     """With the logits of a model of scale 100 and 1000 classes."""

@@ -9,6 +9,7 @@ from service.datasets.records import Dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
 from service.models.comparing import ResidentPrototypes
 from service.models.hardware import Hardware
+from service.recognition.calibration import Calibration
 from service.recognition.fusion import FUSIONS
 from service.recognition.priors import Prior
 from service.recognition.scoring import unit
@@ -28,11 +29,11 @@ class CountedProducts:
 
     def __init__(self, prototypes: np.ndarray) -> None:
         self._compare = ResidentPrototypes(prototypes, PLAIN)
-        self.products = 0
+        self.products, self.exact = 0, 0
 
-    def __call__(self, views: np.ndarray) -> np.ndarray:
-        self.products += 1
-        return self._compare(views)
+    def __call__(self, views: np.ndarray, best: int) -> np.ndarray:
+        self.products, self.exact = self.products + 1, best
+        return self._compare(views, best)
 
 
 def case(seed: int) -> tuple[Dataset, CountedProducts, dict[str, np.ndarray]]:
@@ -103,3 +104,25 @@ def test_candidates_are_compared_with_their_own_classes_alone() -> None:
     assert compare.products == 1
     assert list(chosen) == list(VIEWS)
     assert np.stack(list(chosen.values())) == pytest.approx(every[:, [7, 2999, 0]], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "exact"),
+    [
+        ({"top_k": 7}, 7),
+        ({"top_k": 1, "candidates": 3}, 3),
+        ({"top_k": 7, "metadata": {"month": "may"}}, CLASSES),
+        ({"top_k": 7, "metadata": {"site": "unknown"}}, 7),
+    ],
+)
+def test_as_many_classes_are_compared_exactly_as_may_be_shown(options: dict[str, object], exact: int) -> None:
+    dataset, compare, views = case(1)
+    answering(dataset, **options).answer(views, 0.5)
+    assert compare.exact == exact
+
+
+def test_a_calibration_by_class_may_show_any_class() -> None:
+    dataset, compare, views = case(1)
+    calibration = Calibration(temperatures={"fg": tuple(float(1 + place % 3) for place in range(CLASSES))})
+    answering(replace(dataset, spec=replace(SPEC, calibration=calibration))).answer(views, 0.5)
+    assert compare.exact == CLASSES
