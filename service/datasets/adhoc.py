@@ -92,8 +92,10 @@ class AdhocDatasets:
             return found
         coming = self._joined(asked, left_s)
         try:
+            done = asyncio.wrap_future(coming.future)
+            done.add_done_callback(_look_at)
             async with asyncio.timeout(left_s):
-                return await asyncio.shield(asyncio.wrap_future(coming.future))
+                return await asyncio.shield(done)
         except TimeoutError:
             raise DeadlineExceeded(f"the classes were not embedded within {max(left_s, 0):.1f} s") from None
         finally:
@@ -167,3 +169,9 @@ class AdhocDatasets:
             with self._lock:
                 self._present = None
                 self._forget(coming)
+
+
+def _look_at(done: "asyncio.Future[Dataset]") -> None:
+    """Else a fault that comes when its caller has left is logged as one that nobody noticed."""
+    if not done.cancelled():
+        done.exception()

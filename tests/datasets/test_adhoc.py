@@ -1,6 +1,7 @@
 """Class lists of requests: embedded once for all who ask, kept within a bound, given up when nobody waits."""
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -147,9 +148,13 @@ async def test_what_is_embedded_when_the_last_leaves_ends_with_its_piece(start: 
     await entered(encoder)
     leaving.cancel()
     await asyncio.wait([leaving])
+    del leaving
+    unnoticed: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unnoticed.append(context))
     encoder.gate.set()
     await adhoc.dataset(asked_for("dog"), WAIT_S)
-    assert len(encoder.calls) == 2
+    gc.collect()
+    assert (len(encoder.calls), unnoticed) == (2, [])
     assert adhoc.health().failures == 0, "nobody's fault"
     assert (await adhoc.dataset(asked_for(*names), WAIT_S)).labels == tuple(names), "it may come again"
 
