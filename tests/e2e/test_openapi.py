@@ -22,13 +22,14 @@ from service.recognition.views import DEFAULT_BRANCHES, VIEWS
 from service.stages.options import Options
 
 pytestmark = pytest.mark.anyio
-PROBES = ("/livez", "/readyz", "/startupz", "/healthz")
+PROBES = ("/livez", "/readyz", "/startupz", "/healthz", "/v2/health/live", "/v2/health/ready")
 ROUTES = {
     ("post", "/classify"), ("post", "/classify/batch"), ("post", "/datasets"), ("get", "/datasets"),
     ("get", "/datasets/{name}"), ("put", "/datasets/{name}"), ("delete", "/datasets/{name}"),
     ("get", "/datasets/{name}/versions"), ("put", "/datasets/{name}/current"),
     ("post", "/datasets/{name}/calibration"),
     ("get", "/models"), *(("get", probe) for probe in PROBES),
+    ("get", "/v2"), ("get", "/v2/models/{name}"), ("get", "/v2/models/{name}/ready"),
 }  # fmt: skip
 NAMES = {
     "branches": VIEWS,
