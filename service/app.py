@@ -18,7 +18,7 @@ from service.api.guard import Guard
 from service.api.headers import SecurityHeaders, with_cors
 from service.api.life import Life
 from service.api.middleware import RequestContext
-from service.api.openapi import with_keys
+from service.api.openapi import completed
 from service.api.own_host import OwnHost
 from service.api.state import Parts, State
 from service.datasets.adhoc import AdhocDatasets
@@ -187,8 +187,7 @@ class _Application(FastAPI):
         return RequestContext(SecurityHeaders(inner), lambda: self._state.draining)
 
     def openapi(self) -> dict[str, Any]:
-        settings = self._state.settings
-        return with_keys(super().openapi(), settings.keys_file is not None, settings.public_paths)
+        return completed(super().openapi(), self._state.settings)
 
     @property
     def _state(self) -> State:
