@@ -12,15 +12,17 @@ from starlette.types import ASGIApp, Lifespan
 import service
 from service.access.keyring import Keyring
 from service.access.limits import Limits
-from service.api import calibration, classify, datasets, health, pages, problems, versions
+from service.api import calibration, classify, datasets, health, inference_protocol, pages, problems, versions
 from service.api.body_limits import BodyBounds, BodyLimit
 from service.api.guard import Guard
 from service.api.headers import SecurityHeaders, with_cors
 from service.api.life import Life
 from service.api.middleware import RequestContext
-from service.api.openapi import with_keys
+from service.api.openapi import completed
 from service.api.own_host import OwnHost
 from service.api.state import Parts, State
+from service.datasets.adhoc import AdhocDatasets
+from service.datasets.adhoc_list import AdhocLimits
 from service.datasets.build_store import BuildStore
 from service.datasets.builder import PrototypeBuilder
 from service.datasets.database import Database
@@ -64,15 +66,18 @@ def assemble(settings: Settings, engine: Engine, database: Database | None = Non
     database = database or _database(settings)
     encoder = _dataset_encoder(engine)
     store, builds = DatasetStore(database), BuildStore(database)
+    builder = PrototypeBuilder(store, builds, encoder, settings.build_chunk_texts, _traffic(engine))
     registry = Registry(
         store,
         builds,
-        PrototypeBuilder(store, builds, encoder, settings.build_chunk_texts, _traffic(engine)),
+        builder,
         encoder,
         engine.recognizer.localizer.check_prompts,
         RegistryLimits(settings.max_classes, settings.background_build_texts, settings.prototypes_cache_mb * 2**20),
     )
     registry.start()
+    most = AdhocLimits(settings.max_adhoc_classes, settings.background_build_texts, settings.adhoc_cache_mb * 2**20)
+    adhoc = AdhocDatasets(encoder, builder.embed, most, engine.recognizer.turn)
     canary = Canary(engine.recognizer, settings.canary_interval_s, patience_s=settings.stall_s)
     canary.prepare()
     asyncio.run(canary.try_once())
@@ -80,7 +85,7 @@ def assemble(settings: Settings, engine: Engine, database: Database | None = Non
     gc.collect()
     gc.freeze()
     log.info("ready", extra={"device": str(engine.hardware), "profile": settings.profile, "database": str(database)})
-    return Parts(engine, registry, database, canary, settings.stall_s)
+    return Parts(engine, registry, adhoc, database, canary, settings.stall_s)
 
 
 def _database(settings: Settings) -> Database:
@@ -154,8 +159,8 @@ def create_app(
     problems.install(app)
     if settings.docs == "on":
         pages.install(app)
-    for router in (classify.router, datasets.router, versions.router, calibration.router, health.router):
-        app.include_router(router)
+    for module in (classify, datasets, versions, calibration, health, inference_protocol):
+        app.include_router(module.router)
     return app
 
 
@@ -182,8 +187,7 @@ class _Application(FastAPI):
         return RequestContext(SecurityHeaders(inner), lambda: self._state.draining)
 
     def openapi(self) -> dict[str, Any]:
-        settings = self._state.settings
-        return with_keys(super().openapi(), settings.keys_file is not None, settings.public_paths)
+        return completed(super().openapi(), self._state.settings)
 
     @property
     def _state(self) -> State:
