@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Lifespan
 import service
 from service.access.keyring import Keyring
 from service.access.limits import Limits
-from service.api import calibration, classify, datasets, health, pages, problems, versions
+from service.api import calibration, classify, datasets, health, page, pages, problems, versions
 from service.api.body_limits import BodyBounds, BodyLimit
 from service.api.guard import Guard
 from service.api.headers import SecurityHeaders, with_cors
@@ -154,6 +154,8 @@ def create_app(
     problems.install(app)
     if settings.docs == "on":
         pages.install(app)
+    if settings.page == "on":
+        page.install(app, settings)
     for router in (classify.router, datasets.router, versions.router, calibration.router, health.router):
         app.include_router(router)
     return app
