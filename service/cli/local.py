@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from service.stages.options import Options
 
 errors = Console(stderr=True)
+COMPARED_WITH = {"dataset", "dataset_version", "classes", "templates"}
 
 
 @contextmanager
@@ -46,8 +47,8 @@ def read_options(pairs: Sequence[str], named: Mapping[str, Any]) -> "Options":
     fields = {name: value for name, value in named.items() if value is not None}
     for pair in pairs:
         name, sign, value = pair.partition("=")
-        if not sign or name in ("dataset", "dataset_version"):
-            known = tuple(set(ClassifyFields.model_fields) - {"dataset", "dataset_version"})
+        if not sign or name in COMPARED_WITH:
+            known = tuple(set(ClassifyFields.model_fields) - COMPARED_WITH)
             raise InvalidFields(FieldProblem("option", f"{pair!r} is not name=value", tuple(sorted(known))))
         fields[name] = value
     try:
@@ -133,7 +134,7 @@ class LocalRecognizer:
         from service.datasets.fingerprints import version_of
 
         models = (self.recognizer.localizer, self.recognizer.encoder)
-        return recognition_out(answer, "unsaved", version_of(spec), models, uuid.uuid4().hex)
+        return recognition_out(answer, None, version_of(spec), models, uuid.uuid4().hex)
 
     def close(self) -> None:
         self.recognizer.close()

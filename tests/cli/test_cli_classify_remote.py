@@ -1,0 +1,125 @@
+"""`l2r2 classify --server`: a running service answers, and is shown as an answer of this process is."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from light_models import COLOURS, ColourEncoder, FaultyLocalizer, picture_of  # type: ignore[import-not-found]
+from running import LightService, running  # type: ignore[import-not-found]
+from typer.testing import CliRunner
+
+from service.api.wire import recognition_out
+from service.cli.answers import recognition_of
+from service.cli.local import read_options
+from service.cli.main import app
+from service.cli.remote import Refused
+from service.errors import InvalidFields, ServiceUnreachable
+from service.recognition.answers import (
+    Branch,
+    Candidate,
+    Cascade,
+    MetadataEffect,
+    ObjectAnswer,
+    Recognition,
+    Score,
+    Verdict,
+)
+from service.recognition.boxes import Box, Detection
+
+CAT, DOG = Score("cat", 0.75), Score("dog", 0.25)
+FULL = Branch("cat", 0.75, (CAT, DOG))
+VERDICT = Verdict("cat", 0.75, "full", "average", "full is surer", 0.2, False, (CAT, DOG), {"full": FULL, "fg": None})
+FOUND = Detection(Box(10, 20, 60, 80), 0.75, "animal")
+PLAIN = Recognition(VERDICT, None, (), 100, 90, {"total": 1.5})
+WHOLE = replace(
+    PLAIN,
+    detections=(FOUND,),
+    metadata=MetadataEffect({"place": "sea"}, {"month": "no prior"}, DOG),
+    cascade=Cascade("full", 0.4, False),
+    objects=(ObjectAnswer(FOUND, VERDICT), ObjectAnswer(FOUND, replace(VERDICT, label=None, abstained=True))),
+    candidates=(Candidate("cat", FOUND, {"full": 1.0}, 12.25), Candidate("dog", None, {"full": 1.0}, 2.0)),
+    cached=True,
+)
+MODELS = (FaultyLocalizer(), ColourEncoder())
+
+
+@pytest.mark.parametrize("answer", [PLAIN, WHOLE, replace(PLAIN, fallback="low_score", detections=(FOUND,))])
+def test_an_answer_survives_its_way(answer: Recognition) -> None:
+    sent = json.loads(json.dumps(recognition_out(answer, None, "v" * 64, MODELS, "id")))
+    assert recognition_of(sent) == answer
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("service")
+    with running(folder / "log", LightService, data_dir=str(folder)) as started:
+        yield started
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "red.png"
+    path.write_bytes(picture_of(COLOURS["red"]))
+    return path
+
+
+def invoke(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_a_service_is_asked_with_classes_of_the_request(service: Any, photo: Path, tmp_path: Path) -> None:
+    asked = ["classify", str(photo), "--server", service.url, "--classes", "red,blue", "--template", "the colour {}"]
+    overlay = tmp_path / "overlay.png"
+    document = json.loads(invoke(*asked, "--json", "--top-k", "1", "-o", "embeddings=yes", "--look-for", "thing",
+                                 "--save-overlay", str(overlay)))  # fmt: skip
+    assert (document["label"], document["dataset"], len(document["scores"])) == ("red", None, 1)
+    assert document["embeddings"]
+    content = {"classes": ["red", "blue"], "templates": ["the colour {}"]}
+    registered = httpx.put(f"{service.url}/datasets/two", json=content).json()
+    assert document["dataset_version"] == registered["version"]
+    assert overlay.stat().st_size
+    assert httpx.get(f"{service.url}/datasets").json()["datasets"] == [
+        {name: value for name, value in registered.items() if name in ("name", "status", "version", "building",
+         "progress", "failure", "class_count", "created_at", "updated_at")}
+    ], "nothing else is registered"  # fmt: skip
+    assert "red.png → red" in invoke(*asked)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--profile", "bio"], "is the service's own"),
+        (["--look-for", "a", "--look-for", "b"], "a request looks for one"),
+        (["-o", "topk=1"], "topk: is not a known field"),
+        (["-o", "classes=a"], "is not name=value"),
+    ],
+)
+def test_what_a_request_has_no_place_for_is_refused_here(photo: Path, more: list[str], words: str) -> None:
+    with pytest.raises(InvalidFields, match=words):
+        invoke("classify", str(photo), "--server", "http://127.0.0.1:1", "--classes", "red", *more)
+
+
+def test_a_specification_is_registered_instead(photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "spec.json").write_text('["red"]')
+    with pytest.raises(InvalidFields, match="l2r2 datasets add"):
+        invoke("classify", str(photo), "--server", "http://127.0.0.1:1", "--spec", str(tmp_path / "spec.json"))
+
+
+def test_the_services_own_words_are_said(service: Any, photo: Path) -> None:
+    with pytest.raises(Refused, match=r"422: classes\[1\].name: must not be blank"):
+        invoke("classify", str(photo), "--server", service.url, "--classes", "red,,blue")
+    with pytest.raises(ServiceUnreachable):
+        invoke("classify", str(photo), "--server", "http://127.0.0.1:1", "--classes", "red")
+
+
+def test_classes_are_no_option_of_theirs() -> None:
+    wishes: Mapping[str, Any] = {}
+    for pair in ("classes=a", "templates=a {}", "dataset=x"):
+        with pytest.raises(InvalidFields, match="is not name=value"):
+            read_options([pair], wishes)
