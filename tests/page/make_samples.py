@@ -18,23 +18,22 @@ from service.settings import load_settings
 
 SIZE = (512, 384)
 MOST_BYTES = 25_000
-CRATERS, SUN = 90, (-0.75, -0.45, 0.48)
+SEED, CRATERS, SUN, TINT = 7, 170, (-0.62, -0.42, 0.66), (1.0, 0.985, 0.955)
 Floats = NDArray[np.float64]
 
 
-def moon(width: int, height: int, seed: int = 7) -> Image.Image:
-    """Hills of all sizes and craters, lit from one side, `[height, width]`."""
+def moon(width: int, height: int, seed: int = SEED) -> Image.Image:
+    """Hills of all sizes and craters, lit from one side."""
     random = np.random.default_rng(seed)
-    hills = sum(_hills(random, width, height, cells) * 2.6 / cells for cells in (3, 6, 12, 24, 48, 96))
-    ground: Floats = np.asarray(hills) * 30
+    ground: Floats = 24 * np.sum([_hills(random, width, height, cells) / cells**1.15 for cells in (3, 6, 12, 24, 48, 96)], 0)
     y, x = np.mgrid[:height, :width]
-    for radius in np.sort(random.pareto(1.6, CRATERS) * 5 + 3)[::-1].clip(max=70):
-        ground += _crater(np.hypot(x - random.uniform(0, width), y - random.uniform(0, height)) / radius) * radius * 0.55
+    for radius in np.sort(random.pareto(1.5, CRATERS) * 4 + 2.5)[::-1].clip(max=58):
+        away = np.hypot(x - random.uniform(0, width), y - random.uniform(0, height)) / radius
+        ground += _crater(away) * radius * 0.29
     dy, dx = np.gradient(ground)
     light = (-dx * SUN[0] - dy * SUN[1] + SUN[2]) / np.sqrt(dx**2 + dy**2 + 1)
-    grey = 26 + 205 * light.clip(0) ** 0.9 + random.normal(0, 3.5, light.shape)
-    tinted = grey[..., None] * np.array([1.0, 0.985, 0.955])
-    return Image.fromarray(tinted.clip(0, 255).astype(np.uint8))
+    grey = 12 + 200 * light.clip(0) ** 1.1 + random.normal(0, 2, light.shape)
+    return Image.fromarray((grey[..., None] * TINT).clip(0, 255).astype(np.uint8))
 
 
 def _hills(random: np.random.Generator, width: int, height: int, cells: int) -> Floats:
@@ -59,9 +58,8 @@ def cup() -> Image.Image:
     return cut.crop(sharp.getbbox())
 
 
-def on_the_moon() -> Image.Image:
-    ground, thing = moon(*SIZE), cup()
-    width = round(SIZE[0] * 0.36)
+def on_the_moon(ground: Image.Image, thing: Image.Image) -> Image.Image:
+    width = round(SIZE[0] * 0.3)
     thing = thing.resize((width, round(thing.height * width / thing.width)), Image.Resampling.LANCZOS)
     left, top = round(SIZE[0] * 0.5 - width / 2), round(SIZE[1] * 0.52 - thing.height / 2)
     alpha = Image.new("L", SIZE)
@@ -93,7 +91,7 @@ def save(picture: Image.Image, file: Path) -> None:
 def main() -> None:
     folder = FOLDER / "samples"
     folder.mkdir(exist_ok=True)
-    save(on_the_moon(), folder / "cup-on-the-moon.jpg")
+    save(on_the_moon(moon(*SIZE), cup()), folder / "cup-on-the-moon.jpg")
     save(fitted(data.chelsea()), folder / "cat.jpg")
     save(fitted(data.rocket()), folder / "rocket.jpg")
 
