@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -22,7 +21,8 @@ from service.api.middleware import RequestContext
 from service.api.openapi import with_keys
 from service.api.own_host import OwnHost
 from service.api.state import Parts, State
-from service.datasets.adhoc import AdhocDatasets, AdhocLimits
+from service.datasets.adhoc import AdhocDatasets
+from service.datasets.adhoc_list import AdhocLimits
 from service.datasets.build_store import BuildStore
 from service.datasets.builder import PrototypeBuilder
 from service.datasets.database import Database
@@ -77,7 +77,7 @@ def assemble(settings: Settings, engine: Engine, database: Database | None = Non
     )
     registry.start()
     most = AdhocLimits(settings.max_adhoc_classes, settings.background_build_texts, settings.adhoc_cache_mb * 2**20)
-    adhoc = AdhocDatasets(encoder, partial(builder.embed, turn=engine.recognizer.turn), most)
+    adhoc = AdhocDatasets(encoder, builder.embed, most, engine.recognizer.turn)
     canary = Canary(engine.recognizer, settings.canary_interval_s, patience_s=settings.stall_s)
     canary.prepare()
     asyncio.run(canary.try_once())

@@ -10,7 +10,8 @@ from service.api.exemplars import Exemplars
 from service.api.fields import ClassifyFields
 from service.api.problems import invalid_fields, too_many_found
 from service.api.state import Parts
-from service.datasets.adhoc import AdhocDatasets, AdhocList
+from service.datasets.adhoc import AdhocDatasets
+from service.datasets.adhoc_list import AdhocList
 from service.datasets.records import Dataset
 from service.errors import FieldProblem, InvalidFields
 from service.stages.admission import Deadline

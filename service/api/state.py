@@ -44,7 +44,8 @@ class Parts:
         return self.engine.recognizer
 
     def health(self) -> dict[str, WorkerHealth]:
-        return {**self.recognizer.health(), **self._embedding()}
+        embedding = {"prototype builder": self.registry.health(), "text encoder": self.adhoc.health()}
+        return {**self.recognizer.health(), **embedding}
 
     def check_picture(self, data: bytes) -> None:
         """Raises ImageError where it cannot be decoded."""
@@ -60,12 +61,12 @@ class Parts:
         return beyond_help_because(self._judged(), self.canary.trial, self.stall_s)
 
     def _judged(self) -> dict[str, WorkerHealth]:
-        """Texts may take minutes, and fail by themselves: of who embeds them it only counts whether he lives."""
-        living = {name: WorkerHealth(worker.alive, 0, 0.0) for name, worker in self._embedding().items()}
-        return {**self.recognizer.health(), **living}
-
-    def _embedding(self) -> dict[str, WorkerHealth]:
-        return {"prototype builder": self.registry.health(), "text encoder": self.adhoc.health()}
+        """A build may take minutes, and texts fail by themselves: of the builder it only counts whether he lives, of
+        who embeds requests' classes also how long a call takes."""
+        texts = self.adhoc.health()
+        builder = WorkerHealth(self.registry.health().alive, 0, 0.0)
+        embedding = {"prototype builder": builder, "text encoder": WorkerHealth(texts.alive, 0, texts.running_for_s)}
+        return {**self.recognizer.health(), **embedding}
 
     def close(self, timeout_s: float | None = None) -> bool:
         """Finish what was accepted, then let go of everything; false if a model did not end in time. A calibration

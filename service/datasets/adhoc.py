@@ -4,46 +4,22 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 
 from service.batching import Batcher, WorkerHealth
 from service.datasets.adhoc_kept import KeptLists, KeptState
-from service.datasets.fingerprints import version_of
+from service.datasets.adhoc_list import AdhocLimits, AdhocList, check_count, listed
 from service.datasets.pacing import MOST_PIECE_TEXTS, PacedEmbedding, TextPace, Traffic
-from service.datasets.prototypes import DatasetEncoder, Embed, class_prototypes, has_pictures
+from service.datasets.prototypes import DatasetEncoder, Floats, class_prototypes
 from service.datasets.records import Dataset
 from service.datasets.spec import DatasetSpec
-from service.errors import DeadlineExceeded, FieldProblem, InvalidFields, Overloaded
+from service.errors import DeadlineExceeded, Overloaded
 
 MARGIN = 2.0  # a list may take so much longer than it looks: pictures may come in between
-REGISTER = "register a longer list once, by POST /datasets"
-
-
-@dataclass(frozen=True)
-class AdhocLimits:
-    """max_texts: of one list, classes times templates. cache_bytes: for lists seen before. max_waiting: lists."""
-
-    max_classes: int = 1000
-    max_texts: int = 4000
-    cache_bytes: int = 64 * 2**20
-    max_waiting: int = 64
-
-
-@dataclass(frozen=True)
-class AdhocList:
-    """What a request compares its pictures with. Fingerprinting a long list takes milliseconds."""
-
-    spec: DatasetSpec
-    version: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "version", version_of(self.spec))
-
-    @property
-    def text_count(self) -> int:
-        return sum(map(self.spec.text_count, self.spec.classes))
+EmbedInTurn = Callable[[Sequence[str], AbstractContextManager[object]], Floats]
 
 
 @dataclass(eq=False)
@@ -67,17 +43,20 @@ class AdhocDatasets:
     def __init__(
         self,
         encoder: DatasetEncoder,
-        embed: Embed,
+        embed: EmbedInTurn,
         limits: AdhocLimits,
+        turn: AbstractContextManager[object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`embed` gives unit embeddings `[N, D]`, of the encoder; `clock` seconds."""
-        self._encoder, self._limits, self._clock = encoder, limits, clock
+        """`embed` gives unit embeddings `[N, D]` of the encoder, which computes in its `turn`; `clock` seconds."""
+        self._encoder, self._embed, self._limits = encoder, embed, limits
+        self._turn, self._clock = turn or nullcontext(), clock
+        self._computing_since_s: float | None = None
         self._kept, self._pace = KeptLists(limits.cache_bytes), TextPace()
         self._lock = threading.Lock()
         self._coming: dict[str, _Coming] = {}
         self._present: _Coming | None = None  # the worker's
-        self._paced = PacedEmbedding(embed, Traffic(), threading.Event(), self._go_on, MOST_PIECE_TEXTS)
+        self._paced = PacedEmbedding(self._piece, Traffic(), threading.Event(), self._go_on, MOST_PIECE_TEXTS)
         self._worker: Batcher[_Coming, Dataset] = Batcher(
             "text encoder", self._make, max_batch=1, max_waiting=limits.max_waiting
         )
@@ -86,33 +65,20 @@ class AdhocDatasets:
         return self._worker.close(timeout_s)
 
     def health(self) -> WorkerHealth:
-        return self._worker.health()
+        """A list may take long; `running_for_s` is of the present call of the encoder."""
+        since_s = self._computing_since_s
+        return replace(self._worker.health(), running_for_s=0.0 if since_s is None else self._clock() - since_s)
 
     def state(self) -> KeptState:
         return self._kept.state()
 
     def check_count(self, classes: int) -> None:
         """Raises InvalidFields: so many do not come with a request."""
-        most = self._limits.max_classes
-        if classes > most:
-            raise InvalidFields(
-                FieldProblem("classes", f"holds {classes} classes; at most {most} in a request; {REGISTER}")
-            )
+        check_count(classes, self._limits)
 
     def listed(self, spec: DatasetSpec) -> AdhocList:
         """For a thread, not an event loop. Raises InvalidFields: more than may come with a request, or pictures."""
-        self.check_count(len(spec.classes))
-        if has_pictures(spec):
-            place = next(place for place, entry in enumerate(spec.classes) if entry.pictures)
-            raise InvalidFields(
-                FieldProblem(f"classes[{place}].images", "example pictures are kept with a registered dataset")
-            )
-        asked, most = AdhocList(spec), self._limits.max_texts
-        if asked.text_count > most:
-            raise InvalidFields(
-                FieldProblem("classes", f"make {asked.text_count} texts; at most {most} in a request; {REGISTER}")
-            )
-        return asked
+        return listed(spec, self._limits)
 
     async def dataset(self, asked: AdhocList, left_s: float) -> Dataset:
         """Ready to answer within `left_s` seconds.
@@ -126,8 +92,10 @@ class AdhocDatasets:
             return found
         coming = self._joined(asked, left_s)
         try:
+            done = asyncio.wrap_future(coming.future)
+            done.add_done_callback(_look_at)
             async with asyncio.timeout(left_s):
-                return await asyncio.shield(asyncio.wrap_future(coming.future))
+                return await asyncio.shield(done)
         except TimeoutError:
             raise DeadlineExceeded(f"the classes were not embedded within {max(left_s, 0):.1f} s") from None
         finally:
@@ -172,6 +140,18 @@ class AdhocDatasets:
                 self._forget(self._present)
                 raise DeadlineExceeded("nobody waits for these classes any longer")
 
+    def _piece(self, texts: Sequence[str]) -> Floats:
+        return self._embed(texts, self._timed_turn())
+
+    @contextmanager
+    def _timed_turn(self) -> Iterator[None]:
+        with self._turn:
+            self._computing_since_s = self._clock()
+            try:
+                yield
+            finally:
+                self._computing_since_s = None
+
     def _make(self, lists: Sequence[_Coming]) -> list[Dataset]:
         return [self._made(coming) for coming in lists]
 
@@ -189,3 +169,9 @@ class AdhocDatasets:
             with self._lock:
                 self._present = None
                 self._forget(coming)
+
+
+def _look_at(done: "asyncio.Future[Dataset]") -> None:
+    """Else a fault that comes when its caller has left is logged as one that nobody noticed."""
+    if not done.cancelled():
+        done.exception()

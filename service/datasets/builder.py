@@ -26,6 +26,7 @@ RENEWED_AFTER_S = LEASE_S / 3
 LOOK_AGAIN_S = 0.5
 MOST_WAITING = 100_000
 NO_TRAFFIC = Traffic()
+NO_TURN = nullcontext()
 DATABASES_FAULT = (DatabaseUnavailable, DatabaseCorrupt, StorageFull)
 NOT_THE_TEXTS_FAULT = (*DATABASES_FAULT, Overloaded, NotReady, DeadlineExceeded)  # to be tried again
 log = logging.getLogger(__name__)
@@ -134,9 +135,9 @@ class PrototypeBuilder:
                 return
             self._stopping.wait(LOOK_AGAIN_S)
 
-    def embed(self, texts: Sequence[str], turn: AbstractContextManager[object] | None = None) -> Floats:
+    def embed(self, texts: Sequence[str], turn: AbstractContextManager[object] = NO_TURN) -> Floats:
         """Unit embeddings `[N, D]`: one call at a time, in order of arrival, in its `turn` among the models."""
-        with self._embedding, turn or nullcontext():
+        with self._embedding, turn:
             return self._encoder.embed(texts)
 
     def _build_queued(self, keys: Sequence[BuildKey]) -> list[None]:

@@ -1,8 +1,11 @@
 """Class lists of requests: embedded once for all who ask, kept within a bound, given up when nobody waits."""
 
 import asyncio
+import gc
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pytest
@@ -10,14 +13,16 @@ from hash_encoder import HashEncoder  # type: ignore[import-not-found]
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.datasets.adhoc import AdhocDatasets, AdhocLimits, AdhocList
+from service.datasets.adhoc import AdhocDatasets
 from service.datasets.adhoc_kept import KeptLists, bytes_of
+from service.datasets.adhoc_list import AdhocLimits, AdhocList
 from service.datasets.fingerprints import version_of
 from service.datasets.pacing import TextPace
 from service.datasets.prototypes import DatasetEncoder, unsaved_dataset
 from service.datasets.records import Dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
 from service.errors import DeadlineExceeded, InvalidFields, ModelFailed, NotReady, Overloaded
+from service.turns import Turns
 
 pytestmark = pytest.mark.anyio
 WAIT_S = 20
@@ -41,10 +46,16 @@ def encoder() -> HashEncoder:
 async def start(encoder: HashEncoder) -> AsyncIterator[Start]:
     started: list[AdhocDatasets] = []
 
-    def start_one(clock: Callable[[], float] | None = None, **limits: int) -> AdhocDatasets:
+    def start_one(
+        clock: Callable[[], float] = time.monotonic, turn: Turns | None = None, **limits: int
+    ) -> AdhocDatasets:
         port = DatasetEncoder("hash", "r1", encoder.embed)
-        more = () if clock is None else (clock,)
-        started.append(AdhocDatasets(port, encoder.embed, AdhocLimits(**limits), *more))
+
+        def embed(texts: Sequence[str], turn: AbstractContextManager[object]) -> np.ndarray:
+            with turn:
+                return encoder.embed(texts)
+
+        started.append(AdhocDatasets(port, embed, AdhocLimits(**limits), turn, clock))
         return started[-1]
 
     yield start_one
@@ -137,9 +148,13 @@ async def test_what_is_embedded_when_the_last_leaves_ends_with_its_piece(start: 
     await entered(encoder)
     leaving.cancel()
     await asyncio.wait([leaving])
+    del leaving
+    unnoticed: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unnoticed.append(context))
     encoder.gate.set()
     await adhoc.dataset(asked_for("dog"), WAIT_S)
-    assert len(encoder.calls) == 2
+    gc.collect()
+    assert (len(encoder.calls), unnoticed) == (2, [])
     assert adhoc.health().failures == 0, "nobody's fault"
     assert (await adhoc.dataset(asked_for(*names), WAIT_S)).labels == tuple(names), "it may come again"
 
@@ -176,9 +191,14 @@ async def test_more_lists_than_may_wait_are_refused(start: Start, encoder: HashE
 
 
 async def test_what_would_come_too_late_is_refused_at_once(start: Start, encoder: HashEncoder) -> None:
-    now_s = iter(range(0, 10_000, 10))
-    adhoc = start(clock=lambda: float(next(now_s)))
-    await adhoc.dataset(asked_for("dog", "cat"), WAIT_S)  # 10 seconds for two texts, by that clock
+    now_s = [0.0]
+    adhoc = start(clock=lambda: now_s[0])
+    encoder.gate.clear()
+    known = asking(adhoc, "dog", "cat")
+    await entered(encoder)
+    now_s[0] = 10.0  # for two texts
+    encoder.gate.set()
+    await known
     encoder.gate.clear()
     first = asking(adhoc, "bird", left_s=WAIT_S)  # nothing is ahead of it: whatever the pace, it is let in
     await entered(encoder)
@@ -198,6 +218,36 @@ async def test_a_text_encoder_that_fails_fails_those_who_asked(start: Start, enc
     assert (await adhoc.dataset(asked_for("cat"), WAIT_S)).labels == ("cat",)
     encoder.fails_on = None
     assert (await adhoc.dataset(asked_for("dog"), WAIT_S)).labels == ("dog",)
+
+
+async def test_pieces_have_turns_with_others(start: Start, encoder: HashEncoder) -> None:
+    """What waits for a turn is no call that takes long, and what the encoder does is."""
+    turn, now_s = Turns(), [100.0]
+    adhoc = start(clock=lambda: now_s[0], turn=turn)
+    encoder.gate.clear()
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with turn:
+            held.set()
+            assert free.wait(WAIT_S)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert await asyncio.to_thread(held.wait, WAIT_S)
+    task = asking(adhoc, *(f"class {number}" for number in range(65)))
+    while not turn.waiting:
+        await asyncio.sleep(0)
+    now_s[0] = 160.0
+    assert (adhoc.health().running_for_s, encoder.calls) == (0.0, [])
+    free.set()
+    await entered(encoder)
+    now_s[0] = 190.0
+    assert adhoc.health().running_for_s == 30.0
+    encoder.gate.set()
+    assert len((await task).labels) == 65
+    assert (adhoc.health().running_for_s, [len(call) for call in encoder.calls]) == (0.0, [64, 1])
+    other.join(WAIT_S)
 
 
 async def test_a_closed_one_takes_no_more(start: Start) -> None:
