@@ -20,7 +20,8 @@ export function showAnswer(answer, image, scene, classCount) {
   find("answer").hidden = false;
   find("label").textContent = answer.label ?? "None of them";
   find("confidence").textContent = percent(answer.confidence);
-  find("reason").textContent = reasonOf(answer);
+  find("reason").replaceChildren(...reasonOf(answer));
+  find("dissent").textContent = dissent(answer);
   find("fallback").hidden = answer.fallback === null;
   find("fallback").textContent = FALLBACKS[answer.fallback] ?? answer.fallback ?? "";
   showBars(answer, image, scene);
@@ -28,16 +29,29 @@ export function showAnswer(answer, image, scene, classCount) {
   find("timings").textContent = timings(answer.timings_ms);
   find("models").textContent = `${answer.models.localizer} + ${answer.models.encoder}`;
   const left = classCount - find("bars").tBodies[0].rows.length;
+  find("others").hidden = left <= 0;
   find("others").textContent = left > 0 ? `${plural(left, "further class", "further classes")} scored lower.` : "";
 }
 
-const reasonOf = (answer) => `${answer.reason.charAt(0).toUpperCase()}${answer.reason.slice(1)}.`;
+/** The service's own sentence, the names of views in their colours. */
+function reasonOf(answer) {
+  const parts = answer.reason.split(/\b([a-z]+(?:_[a-z]+)*)\b/);
+  const shown = parts.map((part) => (part in answer.branches ? make("code", { class: `name ${VIEWS[part]?.colour ?? "rest"}` }, part) : part));
+  return [...shown, "."];
+}
+
+/** What views that disagree would have said alone. */
+function dissent(answer) {
+  const agreed = answer.scores[0].label;
+  const others = Object.entries(answer.branches).filter(([, branch]) => branch && branch.label !== agreed);
+  return others.map(([name, branch]) => `${VIEWS[name]?.title ?? name} alone would have said ${branch.label} (${percent(branch.confidence)}).`).join(" ");
+}
 
 /** What an answer comes to, in one sentence. */
 export function spoken(answer) {
   const cached = answer.cached ? " From memory." : "";
   const fallback = answer.fallback ? ` ${FALLBACKS[answer.fallback]}` : "";
-  return `Answer: ${answer.label ?? "none of them"}, ${percent(answer.confidence)}. ${reasonOf(answer)}${fallback}${cached}`;
+  return `Answer: ${answer.label ?? "none of them"}, ${percent(answer.confidence)}. ${answer.reason}.${dissent(answer) && ` ${dissent(answer)}`}${fallback}${cached}`;
 }
 
 function showBars(answer, image, scene) {
@@ -67,21 +81,24 @@ function labelsOf(answer) {
 }
 
 function fusedHead(answer) {
-  return make("th", { scope: "col", role: "columnheader", class: "fused" },
-    make("span", { class: "title" }, "Answer"), make("code", {}, answer.fusion));
+  return make("th", { scope: "col", role: "columnheader", class: "fused" }, make("span", { class: "look" }),
+    make("span", { class: "title" }, "Answer"), breakable(answer.fusion));
 }
 
 function viewHead(name, branch, answer, image, scene) {
   const view = VIEWS[name] ?? { title: name, colour: "rest" };
   const canvas = branch && drawn(name, image, scene);
-  const unseen = branch ? "Drawn in the service only" : "Not shown";
+  const unseen = branch ? "Seen by the service alone" : "Not shown";
   const look = make("span", { class: "look" }, canvas || make("span", { class: "unseen", title: view.words }, unseen));
   canvas?.setAttribute("aria-hidden", "true");
   const decides = branch && name === answer.branch;
   return make("th", { scope: "col", role: "columnheader", class: `view ${view.colour}`, dataset: { branch: name } },
-    look, make("span", { class: "title" }, view.title), make("code", {}, name),
+    look, make("span", { class: "title" }, view.title), breakable(name),
     decides ? make("span", { class: "decides" }, "decides") : null);
 }
+
+/** A name in code that may break after an underscore. */
+const breakable = (name) => make("code", {}, ...name.split(/(?<=_)/).flatMap((part, place) => (place ? [make("wbr"), part] : [part])));
 
 function row(label, columns, answer, now) {
   const cells = columns.map(([name, branch]) => {
@@ -107,4 +124,4 @@ function timings(stages_ms) {
   return [`${duration(stages_ms.total)} in all`, ...words].join(" · ");
 }
 
-const duration = (ms) => (ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`);
+const duration = (ms) => (ms >= 1000 ? `${(ms / 1000).toFixed(2)}\u00a0s` : `${ms < 10 ? ms.toFixed(1) : Math.round(ms)}\u00a0ms`);

@@ -7,14 +7,15 @@ from typing import Any
 
 import httpx
 import pytest
-from running import LightService, running  # type: ignore[import-not-found]
+from page_service import PageService  # type: ignore[import-not-found]
+from running import running  # type: ignore[import-not-found]
 from security.key_making import bearer, made  # type: ignore[import-not-found]
 from visits import Visit, Visits, started_browser  # type: ignore[import-not-found]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("no chromium is installed (apt-get install chromium)")
@@ -34,7 +35,7 @@ def service(browser: Any, secret: tuple[Path, str], tmp_path_factory: pytest.Tem
     folder = tmp_path_factory.mktemp("page")
     settings = {"data_dir": str(folder), "keys_file": str(secret[0]), "public_paths": "/,/page"}
     settings |= {"background_build_texts": "50", "build_chunk_texts": "1", "canary_interval_s": "3600"}
-    with running(folder / "log", LightService, **settings) as service:
+    with running(folder / "log", PageService, **settings) as service:
         yield service.url
 
 

@@ -25,7 +25,9 @@ Floats = NDArray[np.float64]
 def moon(width: int, height: int, seed: int = SEED) -> Image.Image:
     """Hills of all sizes and craters, lit from one side."""
     random = np.random.default_rng(seed)
-    ground: Floats = 24 * np.sum([_hills(random, width, height, cells) / cells**1.15 for cells in (3, 6, 12, 24, 48, 96)], 0)
+    ground: Floats = 24 * np.sum(
+        [_hills(random, width, height, cells) / cells**1.15 for cells in (3, 6, 12, 24, 48, 96)], 0
+    )
     y, x = np.mgrid[:height, :width]
     for radius in np.sort(random.pareto(1.5, CRATERS) * 4 + 2.5)[::-1].clip(max=58):
         away = np.hypot(x - random.uniform(0, width), y - random.uniform(0, height)) / radius
@@ -43,7 +45,9 @@ def _hills(random: np.random.Generator, width: int, height: int, cells: int) -> 
 
 def _crater(distance: Floats) -> Floats:
     """Its height over the distance from the middle, in radii: a bowl, a rim, and what was thrown out."""
-    return np.where(distance < 1, distance**2 * 1.15 - 1, 0.15 * np.exp(-((distance - 1) / 0.35) ** 2) * (distance < 2.5))
+    return np.where(
+        distance < 1, distance**2 * 1.15 - 1, 0.15 * np.exp(-(((distance - 1) / 0.35) ** 2)) * (distance < 2.5)
+    )
 
 
 def cup() -> Image.Image:

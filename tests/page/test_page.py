@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from light_models import COLOURS, picture_of  # type: ignore[import-not-found]
 from playwright.sync_api import Route, expect
+from security.key_making import bearer  # type: ignore[import-not-found]
 from visits import Visit, Visits  # type: ignore[import-not-found]
 
 from service.api.problems import problem_response
@@ -35,8 +37,10 @@ def test_a_picture_and_names_give_an_answer_with_box_crop_and_bars_in_three_acti
     visit.page.keyboard.press("Enter")
     visit.answered("green")
     expect(visit.at("#boxes .box:not(.casing)")).to_have_count(1)
-    expect(visit.at("#box-words")).to_have_text("Box 64 × 64 of 64 × 64, score 1.00")
-    expect(visit.at("#reason")).to_have_text(re.compile(r"^(Full|Fg) is surer: [\d.]+ against [\d.]+ of (full|fg)\.$"))
+    expect(visit.at("#box-words")).to_have_text(
+        "Box 32 \N{MULTIPLICATION SIGN} 32 of 64 \N{MULTIPLICATION SIGN} 64, score 0.80"
+    )
+    expect(visit.at("#reason")).to_have_text(re.compile(r"^(full|fg) is surer: [\d.]+ against [\d.]+ of (full|fg)\.$"))
     heads = visit.at("#bars thead th")
     assert [" ".join(text.split()) for text in heads.all_inner_texts()] == [
         "Answer max_confidence", "Full picture full decides", "Crop fg"
@@ -90,7 +94,7 @@ def test_another_fusion_is_answered_from_memory_without_a_model(visit: Visit, ap
     visit.ask("red", salt=3)
     before = batches(api)
     visit.page.select_option("#fusion", "average")
-    expect(visit.at("#reason")).to_have_text(re.compile("^Mean probability of full, fg; "))
+    expect(visit.at("#reason")).to_have_text(re.compile("^mean probability of full, fg; "))
     expect(visit.at("#cached")).to_be_visible()
     expect(visit.at("#bars thead th").first).to_contain_text("average")
     expect(visit.at("#said")).to_have_text(re.compile("From memory"))
@@ -101,19 +105,35 @@ def test_another_fusion_is_answered_from_memory_without_a_model(visit: Visit, ap
     expect(visit.at("#reset")).to_be_hidden()
 
 
-def test_threshold_margin_and_prompt_change_what_is_asked(visit: Visit) -> None:
+RECORDING = """
+  window.asked = [];
+  const real = window.fetch;
+  window.fetch = (address, request) => {
+    const form = request?.body instanceof FormData ? [...request.body] : [["image"]];
+    window.asked.push(Object.fromEntries(form.filter(([name]) => name !== "image")));
+    return real(address, request);
+  };
+"""
+
+
+def test_threshold_margin_and_prompt_change_what_is_asked(visits: Visits) -> None:
+    visit = visits.new(scripts=[RECORDING])
     visit.ask("red", salt=4)
-    bodies: list[str] = []
-    visit.page.on("request", lambda asked: bodies.append(asked.post_data or "") if "classify" in asked.url else None)
-    visit.page.fill("#threshold", "0.9")
+    visit.page.fill("#threshold", "0.5")
     visit.page.fill("#margin", "0.25")
     visit.page.fill("#prompt", "fox")
     expect(visit.at("#boxes .widened:not(.casing)")).to_have_count(1)
     visit.answered("red")
     expect(visit.at("#margin-value")).to_have_text("25 %")
-    for name, value in (("box_threshold", "0.9"), ("box_margin", "0.25"), ("localizer_prompt", "fox")):
-        assert re.search(rf'name="{name}"\r\n\r\n{value}\r\n', bodies[-1])
-    assert 'name="fusion"' not in bodies[-1], "what was not touched is left to the service"
+    names = {"classes": '["red","green","blue"]'}
+    asked = {"box_threshold": "0.5", "box_margin": "0.25", "localizer_prompt": "fox"}
+    first, *_, last = visit.page.evaluate("window.asked.filter((form) => form.classes)")
+    assert (first, last) == (names, names | asked), "what was not touched is left to the service"
+    visit.page.fill("#threshold", "0.9")
+    expect(visit.at("#fallback")).to_contain_text("scored below the threshold")
+    expect(visit.at("#boxes .unused:not(.casing)")).to_have_count(1)
+    expect(visit.at("#bars thead th.fg")).to_contain_text("Not shown")
+    expect(visit.at("#bars thead th.fg canvas")).to_have_count(0)
 
 
 def test_an_outdated_question_is_cancelled_and_its_answer_never_shown(visit: Visit) -> None:
@@ -136,7 +156,7 @@ def test_a_refusal_stands_at_its_field(visit: Visit) -> None:
     expect(visit.at("#fusion")).to_have_attribute("aria-invalid", "true")
     expect(visit.at("#trouble [role=alert]")).to_contain_text("A field is invalid")
     visit.page.select_option("#fusion", "average")
-    expect(visit.at("#reason")).to_have_text(re.compile("^Mean probability"))
+    expect(visit.at("#reason")).to_have_text(re.compile("^mean probability"))
     expect(visit.at("#fusion-error")).to_be_hidden()
     expect(visit.at("#trouble")).to_be_empty()
     visit.page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture at all"})
@@ -276,9 +296,10 @@ def focused(visit: Visit) -> str:
     """What has the focus, which must show."""
     name, style, width = visit.page.evaluate(
         """() => {
-          const element = document.activeElement, shown = element.type === "radio" ? element.nextElementSibling : element;
-          const style = getComputedStyle(shown);
-          return [element.id || element.className || element.textContent.trim(), style.outlineStyle, parseFloat(style.outlineWidth)];
+          const element = document.activeElement;
+          const style = getComputedStyle(element.type === "radio" ? element.nextElementSibling : element);
+          const name = element.id || element.className || element.textContent.trim();
+          return [name, style.outlineStyle, parseFloat(style.outlineWidth)];
         }"""
     )
     assert (style, width >= 2) == ("solid", True), f"no ring around {name}"
@@ -307,7 +328,7 @@ def test_the_keyboard_alone_suffices(visit: Visit) -> None:
     expect(visit.at("#bars tbody tr")).to_have_count(2)
     tab_to(visit, "fusion")
     visit.page.keyboard.type("average")
-    expect(visit.at("#reason")).to_have_text(re.compile("^Mean probability"))
+    expect(visit.at("#reason")).to_have_text(re.compile("^mean probability"))
     tab_to(visit, "margin")
     visit.page.keyboard.press("End")
     expect(visit.at("#margin-value")).to_have_text("100 %")
@@ -320,33 +341,38 @@ def test_the_keyboard_alone_suffices(visit: Visit) -> None:
     tab_to(visit, "new-name")
 
 
-def every_view(visits: Visits, api: httpx.Client, **context: Any) -> list[tuple[str, Visit]]:
+@pytest.fixture(scope="module")
+def views(browser: Any, service: str, secret: tuple[Any, str]) -> Iterator[dict[str, Visit]]:
     """A tab in each state that a visitor may see."""
-    api.put("/datasets/pair", json={"classes": ["red", "blue"]})
-    answer, refused, lists, question, key = (
-        visits.new(has_key=name != "key", **context) for name in ("answer", "refused", "lists", "question", "key")
-    )
-    answer.ask("red", salt=20)
-    refused.ask("red", salt=20)
-    refused.page.select_option("#fusion", "concat_fc")
-    expect(refused.at("#fusion-error")).to_be_visible()
-    for visit in (lists, question):
-        visit.page.goto(f"{visit.service}/#datasets")
-        expect(visit.at("#list li")).not_to_have_count(0)
-    question.at("#list .delete").first.click()
-    expect(key.at("#key-dialog")).to_be_visible()
-    views = {"beginning": visits.new(**context), "answer": answer, "refused": refused, "lists": lists,
-             "question": question, "key": key}  # fmt: skip
-    return list(views.items())
+    httpx.put(f"{service}/datasets/pair", json={"classes": ["red", "blue"]}, headers=bearer(secret[1]))
+    visits = Visits(browser, service, secret[1])
+    shown = {name: visits.new(has_key=name != "key")
+             for name in ("beginning", "answer", "refused", "lists", "question", "key")}  # fmt: skip
+    shown["answer"].ask("red", salt=20)
+    shown["refused"].ask("red", salt=20)
+    shown["refused"].page.select_option("#fusion", "concat_fc")
+    expect(shown["refused"].at("#fusion-error")).to_be_visible()
+    for name in ("lists", "question"):
+        shown[name].page.goto(f"{service}/#datasets")
+        expect(shown[name].at("#list li")).not_to_have_count(0)
+    shown["question"].at("#list .delete").first.click()
+    expect(shown["key"].at("#key-dialog")).to_be_visible()
+    yield shown
+    visits.close()
 
 
-def test_nothing_is_wider_than_a_phone(visits: Visits, api: httpx.Client) -> None:
-    for name, visit in every_view(visits, api, size="phone", has_touch=True):
+def test_nothing_is_wider_than_a_phone(views: dict[str, Visit]) -> None:
+    for name, visit in views.items():
+        visit.page.set_viewport_size({"width": 360, "height": 740})
         assert visit.width_px() == 360, name
+        visit.page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_a_phone_takes_photographs_and_breaks_what_is_long(visits: Visits) -> None:
     phone = visits.new("phone", has_touch=True)
     expect(phone.at("#photograph")).to_be_visible()
     expect(phone.at("#camera")).to_have_attribute("capture", "environment")
-    long = "a-name-without-any-place-to-break-it-" * 4
+    long = "a-name-without-any-place-to-break-it-" * 2
     phone.give("red", salt=21)
     phone.page.fill("#names", f"{long}, red, blue")
     phone.page.press("#names", "Enter")
@@ -355,8 +381,9 @@ def test_nothing_is_wider_than_a_phone(visits: Visits, api: httpx.Client) -> Non
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_serious_stands_in_anybodys_way(visits: Visits, api: httpx.Client, scheme: str) -> None:
-    for name, visit in every_view(visits, api, color_scheme=scheme):
+def test_nothing_serious_stands_in_anybodys_way(views: dict[str, Visit], scheme: Any) -> None:
+    for name, visit in views.items():
+        visit.page.emulate_media(color_scheme=scheme)
         assert visit.barriers() == [], name
 
 
@@ -403,7 +430,9 @@ class Modules:
 
 
 edges = st.floats(-50, 250, allow_nan=False, width=32)
-boxes = st.tuples(edges, edges, st.floats(0.25, 200, width=32), st.floats(0.25, 200, width=32), st.floats(0, 1, width=32))
+boxes = st.tuples(
+    edges, edges, st.floats(0.25, 200, width=32), st.floats(0.25, 200, width=32), st.floats(0, 1, width=32)
+)
 
 
 def test_crops_are_those_of_the_service(visit: Visit) -> None:
@@ -423,22 +452,25 @@ def test_crops_are_those_of_the_service(visit: Visit) -> None:
     law()
 
 
+DRAWING = """(() => {
+  const { width, height } = given;
+  const source = new OffscreenCanvas(width, height);
+  source.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(given.rgba), width, height), 0, 0);
+  const canvas = it.drawn("fg", source, given);
+  const shown = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return [shown.height, shown.width, [...shown.data]];
+})()"""
+
+
 def test_the_crop_drawn_is_the_one_that_the_encoder_saw(visit: Visit) -> None:
-    rgb = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
-    box, margin, pad = Box(10.4, 20.0, 61.0, 41.5), 0.125, (123, 117, 104)
-    drawn = Modules(visit)(
-        "views",
-        """(() => {
-          const data = new ImageData(new Uint8ClampedArray(given.rgba), 90, 60);
-          const source = new OffscreenCanvas(90, 60);
-          source.getContext("2d").putImageData(data, 0, 0);
-          const canvas = it.drawn("fg", source, { width: 90, height: 60, box: given.box, margin: given.margin, pad: "#7b7568" });
-          return [canvas.width, canvas.height, [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data]];
-        })()""",
-        {"rgba": np.dstack([rgb, np.full((60, 90), 255, np.uint8)]).ravel().tolist(), "box": vars(box), "margin": margin},
-    )
-    pixels = np.array(drawn[2], np.uint8).reshape(drawn[1], drawn[0], 4)[..., :3]
-    assert np.array_equal(pixels, foreground(rgb, box, pad, margin))
+    width, height, margin, pad = 90, 60, 0.125, (123, 117, 104)
+    rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    rgba = np.dstack([rgb, np.full((height, width), 255, np.uint8)]).ravel().tolist()
+    box = Box(10.4, 20.0, 61.0, 41.5)
+    scene = {"width": width, "height": height, "rgba": rgba, "box": vars(box), "margin": margin, "pad": "#7b7568"}
+    rows, columns, pixels = Modules(visit)("views", DRAWING, scene)
+    shown = np.array(pixels, np.uint8).reshape(rows, columns, 4)[..., :3]
+    assert np.array_equal(shown, foreground(rgb, box, pad, margin))
 
 
 cells = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")) | st.sampled_from('",;\n\r'), max_size=8)

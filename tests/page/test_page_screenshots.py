@@ -25,7 +25,10 @@ def embedded(browser: Any, models_cache: Path, tmp_path_factory: pytest.TempPath
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_readme_shows_the_page_as_it_is(browser: Any, embedded: str, scheme: Any) -> None:
     context = browser.new_context(
-        viewport={"width": WIDTH, "height": 900}, device_scale_factor=SCALE, color_scheme=scheme, reduced_motion="reduce"
+        viewport={"width": WIDTH, "height": 900},
+        device_scale_factor=SCALE,
+        color_scheme=scheme,
+        reduced_motion="reduce",
     )
     visit = Visit(context.new_page(), embedded)
     visit.at(".sample").first.click()
