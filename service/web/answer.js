@@ -42,9 +42,14 @@ function reasonOf(answer) {
 
 /** What views that disagree would have said alone. */
 function dissent(answer) {
-  const agreed = answer.scores[0].label;
-  const others = Object.entries(answer.branches).filter(([, branch]) => branch && branch.label !== agreed);
-  return others.map(([name, branch]) => `${VIEWS[name]?.title ?? name} alone would have said ${branch.label} (${percent(branch.confidence)}).`).join(" ");
+  const byLabel = new Map();
+  for (const [name, branch] of Object.entries(answer.branches))
+    if (branch && branch.label !== answer.scores[0].label) byLabel.set(branch.label, [...(byLabel.get(branch.label) ?? []), [name, branch]]);
+  return [...byLabel].map(([label, voices]) => {
+    const names = voices.map(([name]) => VIEWS[name]?.phrase ?? name);
+    const sure = voices.length === 1 ? ` (${percent(voices[0][1].confidence)})` : "";
+    return `Alone, ${new Intl.ListFormat("en-GB", { type: "disjunction" }).format(names)} would have said ${label}${sure}.`;
+  }).join(" ");
 }
 
 /** What an answer comes to, in one sentence. */

@@ -34,15 +34,18 @@ function markInvalid(scope, error, invalid) {
 
 /** Shows a problem: at its fields as far as `scope` has them, and in the panel `place`, with `retry` offered. */
 export function show(place, problem, { scope, retry } = {}) {
+  const itself = BY_ITSELF.includes(problem.code) && problem.retryAfter_s !== null;
+  const before = place.querySelector(`[data-code="${itself ? problem.code : ""}"] .actions`);
+  if (before) return before.replaceWith(wayOut(place, problem, retry)); // said already
   clear(place, scope);
   const unplaced = problem.fields.filter((entry) => !(scope && atField(scope, entry.field, fieldWords(entry))));
-  const panel = make("section", { class: "card trouble", role: "alert" },
-    make("h2", {}, headline(problem)), make("p", {}, words(problem, unplaced)));
+  const panel = make("section", { class: `card trouble${itself ? " waiting" : ""}`, role: itself ? "status" : "alert", dataset: { code: problem.code } },
+    make("h2", {}, headline(problem)), words(problem, unplaced, scope));
   if (unplaced.length) panel.append(make("ul", {}, ...unplaced.map((entry) =>
     make("li", {}, make("code", {}, entry.field), ` ${fieldWords(entry)}`))));
   if (retry && (problem.status === 0 || problem.status === 401 || problem.status >= 429)) panel.append(wayOut(place, problem, retry));
-  if (problem.requestId) panel.append(make("p", { class: "hint" }, "Request ", make("code", {}, problem.requestId)));
-  place.replaceChildren(panel);
+  if (problem.requestId && !itself) panel.append(make("p", { class: "hint" }, "Request ", make("code", {}, problem.requestId)));
+  return place.replaceChildren(panel);
 }
 
 function headline(problem) {
@@ -52,9 +55,11 @@ function headline(problem) {
 }
 
 /** A refusal's detail repeats what stands at the fields. */
-function words(problem, unplaced) {
-  if (problem.fields.length && !unplaced.length) return "See the marked field.";
-  return unplaced.length ? "The service does not accept this:" : sentence(problem.message);
+function words(problem, unplaced, scope) {
+  if (!problem.fields.length) return make("p", {}, sentence(problem.message));
+  if (unplaced.length) return make("p", {}, "The service does not accept this:");
+  const go = () => scope.querySelector('[aria-invalid="true"]')?.focus();
+  return make("div", { class: "actions start" }, make("button", { type: "button", onclick: go }, "Go to the marked field"));
 }
 
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
@@ -66,6 +71,7 @@ function wayOut(place, problem, retry) {
   const button = make("button", { type: "button", class: "primary", onclick: retry }, problem.status === 401 ? "Enter a key" : "Try again");
   const wait = make("p", { class: "countdown" });
   if (problem.retryAfter_s === null) return make("div", { class: "actions start" }, button);
+  clearInterval(timers.get(place));
   const itself = BY_ITSELF.includes(problem.code);
   const due_ms = performance.now() + 1000 * problem.retryAfter_s;
   button.disabled = true;

@@ -1,15 +1,15 @@
 // The views that the encoder saw, drawn again from the picture and the box.
 
 export const VIEWS = {
-  full: { title: "Full picture", colour: "full" },
-  fg: { title: "Crop", colour: "fg" },
-  fg_mask: { title: "Cut-out", colour: "mask", words: "The crop with its background masked out. The mask stays in the service." },
-  fg_margin: { title: "Wider crop", colour: "wide" },
-  bg_shape: { title: "Without the object", colour: "rest", words: "The picture with the object masked out." },
-  bg_box: { title: "Without the box", colour: "rest" },
-  full_blur: { title: "Background blurred", colour: "wide", words: "The picture with a blurred background." },
-  full_colour: { title: "Background plain", colour: "mask", words: "The picture with a background of one colour." },
-  center_crop: { title: "Middle", colour: "rest" },
+  full: { title: "Full picture", phrase: "the full picture", colour: "full" },
+  fg: { title: "Crop", phrase: "the crop", colour: "fg" },
+  fg_mask: { title: "Cut-out", phrase: "the cut-out", colour: "mask", words: "The crop with its background masked out. The mask stays in the service." },
+  fg_margin: { title: "Wider crop", phrase: "the wider crop", colour: "wide" },
+  bg_shape: { title: "Without the object", phrase: "the picture without its object", colour: "rest", words: "The picture with the object masked out." },
+  bg_box: { title: "Without the box", phrase: "the picture without its box", colour: "rest" },
+  full_blur: { title: "Background blurred", phrase: "the picture with a blurred background", colour: "wide", words: "The picture with a blurred background." },
+  full_phrase: "the picture with a plain background", colour: { title: "Background plain", colour: "mask", words: "The picture with a background of one colour." },
+  center_crop: { title: "Middle", phrase: "the middle", colour: "rest" },
 };
 export const WIDE_MARGIN = 0.25;
 const LONGEST_SIDE = 480;

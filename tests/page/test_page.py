@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from light_models import COLOURS, picture_of  # type: ignore[import-not-found]
+from PIL import ExifTags, Image
 from playwright.sync_api import Route, expect
 from security.key_making import bearer  # type: ignore[import-not-found]
 from visits import Visit, Visits  # type: ignore[import-not-found]
 
 from service.api.problems import problem_response
-from service.errors import Overloaded
+from service.errors import NotReady, Overloaded, ServiceError
 from service.recognition.boxes import Box, outward_pixels
 from service.recognition.views import foreground
 
@@ -155,6 +156,8 @@ def test_a_refusal_stands_at_its_field(visit: Visit) -> None:
     expect(visit.at("#fusion-error")).to_be_visible()
     expect(visit.at("#fusion")).to_have_attribute("aria-invalid", "true")
     expect(visit.at("#trouble [role=alert]")).to_contain_text("A field is invalid")
+    visit.at("#trouble button").click()
+    expect(visit.at("#fusion")).to_be_focused()
     visit.page.select_option("#fusion", "average")
     expect(visit.at("#reason")).to_have_text(re.compile("^mean probability"))
     expect(visit.at("#fusion-error")).to_be_hidden()
@@ -174,13 +177,14 @@ def test_what_is_missing_is_said_before_anything_is_sent(visit: Visit) -> None:
     expect(visit.at("#names")).to_be_focused()
 
 
-def refuse(route: Route) -> None:
-    answer = problem_response(Overloaded("more pictures wait than can be answered in time", retry_after_s=2))
-    route.fulfill(status=answer.status_code, headers=dict(answer.headers), body=bytes(answer.body))
+def refusing(error: ServiceError) -> Callable[[Route], None]:
+    """The service's own words of an error, in the place of an answer."""
+    answer = problem_response(error)
+    return lambda route: route.fulfill(status=answer.status_code, headers=dict(answer.headers), body=bytes(answer.body))
 
 
 def test_too_much_at_once_is_counted_down_and_may_be_tried_again(visit: Visit) -> None:
-    visit.page.route("**/classify", refuse)
+    visit.page.route("**/classify", refusing(Overloaded("too many pictures wait", retry_after_s=2)))
     visit.give("red", salt=10)
     visit.page.fill("#names", CLASSES)
     visit.page.press("#names", "Enter")
@@ -194,6 +198,35 @@ def test_too_much_at_once_is_counted_down_and_may_be_tried_again(visit: Visit) -
     again.click()
     visit.answered("red")
     expect(visit.at("#trouble")).to_be_empty()
+
+
+def test_models_that_are_being_loaded_are_waited_for(visits: Visits) -> None:
+    visit = visits.new()
+    visit.page.route("**/models", refusing(NotReady("models are being loaded", retry_after_s=1)))
+    visit.page.reload()
+    expect(visit.at("#trouble [role=status]")).to_contain_text("The models are being loaded")
+    visit.page.evaluate("document.querySelector('#trouble section').dataset.first = 'yes'")
+    with visit.page.expect_response("**/models"), visit.page.expect_response("**/datasets"):
+        pass
+    expect(visit.at("#trouble .countdown")).to_be_visible()
+    expect(visit.at("#trouble section")).to_have_attribute("data-first", "yes")
+    visit.page.unroute("**/models")
+    expect(visit.at("#trouble")).to_be_empty()
+    expect(visit.at("#fusion option")).not_to_have_count(0)
+
+
+def test_a_picture_that_lies_on_its_side_is_shown_upright_with_its_box(visit: Visit) -> None:
+    turned = io.BytesIO()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (96, 48), COLOURS["red"]).save(turned, "JPEG", exif=exif)
+    visit.page.fill("#names", CLASSES)
+    visit.page.set_input_files("#file", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": turned.getvalue()})
+    visit.answered("red")
+    expect(visit.at("#box-words")).to_contain_text("24 \N{MULTIPLICATION SIGN} 48 of 48 \N{MULTIPLICATION SIGN} 96")
+    assert visit.at("#picture").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [48, 96]
+    crop = visit.at("#bars .fg canvas").evaluate("canvas => [canvas.width, canvas.height]")
+    assert crop == [48, 48], "padded to a square"
 
 
 def test_a_service_that_cannot_be_reached_is_said_and_asked_again(visit: Visit) -> None:
@@ -315,9 +348,13 @@ def tab_to(visit: Visit, wanted: str, most: int = 40) -> None:
 
 
 def test_the_keyboard_alone_suffices(visit: Visit) -> None:
+    visit.page.on("filechooser", lambda _chooser: None)  # from now on, not only once it is waited for
     expect(visit.at("#fusion option")).not_to_have_count(0)
     tab_to(visit, "skip", 1)
     visit.page.keyboard.press("Enter")
+    tab_to(visit, "choose")
+    with visit.page.expect_file_chooser():
+        visit.page.keyboard.press("Enter")
     tab_to(visit, "sample")
     visit.page.keyboard.press("Enter")
     expect(visit.at("#answer")).to_be_visible()

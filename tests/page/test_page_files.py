@@ -1,4 +1,4 @@
-"""The page's files as the service gives them: what they may load, how they are kept, who may read them, their weight."""
+"""The page's files as the service gives them: what they may load, how they are kept, who reads them, their weight."""
 
 import re
 from contextlib import AbstractAsyncContextManager
