@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Lifespan
 import service
 from service.access.keyring import Keyring
 from service.access.limits import Limits
-from service.api import calibration, classify, datasets, health, inference_protocol, pages, problems, versions
+from service.api import calibration, classify, datasets, health, inference_protocol, page, pages, problems, versions
 from service.api.body_limits import BodyBounds, BodyLimit
 from service.api.guard import Guard
 from service.api.headers import SecurityHeaders, with_cors
@@ -159,6 +159,8 @@ def create_app(
     problems.install(app)
     if settings.docs == "on":
         pages.install(app)
+    if settings.page == "on":
+        page.install(app, settings)
     for module in (classify, datasets, versions, calibration, health, inference_protocol):
         app.include_router(module.router)
     return app

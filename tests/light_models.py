@@ -92,13 +92,14 @@ class FaultyLocalizer(NoLocalizer):
         return [[Detection(Box(0, 0, entry.width, entry.height), 1.0)] for entry in inputs]
 
 
-def light_engine(settings: Settings, localizer: FaultyLocalizer | None = None) -> Engine:
+def light_engine(settings: Settings, localizer: FaultyLocalizer | None = None, memory_bytes: int = 0) -> Engine:
     limits = Limits(
         locate_timeout_s=settings.locate_timeout_s,
         request_timeout_s=settings.request_timeout_s,
         max_batch=BatchSizes.all(settings.max_batch_size or 4),
         max_waiting=settings.queue_items,
         threads=2,
+        memory_bytes=memory_bytes,
     )
     recognizer = Recognizer(localizer or FaultyLocalizer(), ColourEncoder(), limits)
     return Engine(recognizer, Hardware("cpu", False, 2), MODELS["u2netp"], MODELS["embedded"], None)
