@@ -72,6 +72,6 @@ class AsyncDatasets:
     async def _built(self, dataset: Dataset, waiting: Waiting | None) -> Dataset:
         if waiting is None or not waiting.lasts(dataset):
             return dataset
-        while waiting.lasts(summary_of(dataset.name, await self._made(calls.datasets()))):
+        while waiting.lasts(summary_of(dataset.name, await self.list())):
             await asyncio.sleep(POLL_S)
         return await self._made(calls.dataset(dataset.name))

@@ -54,6 +54,10 @@ class Dataset(DatasetSummary):
     abstain_by: str = "confidence"
     calibration: Mapping[str, Any] | None = None
 
+    def classes_document(self) -> list[dict[str, Any]]:
+        """The classes as they may be sent again."""
+        return [entry.model_dump(exclude_none=True) for entry in self.classes]
+
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(entry.name for entry in self.classes)

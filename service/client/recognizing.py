@@ -138,7 +138,7 @@ def asked(options: ClassifyOptions) -> "tuple[DatasetSpec, Options]":
     if fields.get("dataset") or fields.get("dataset_version"):
         detail = "is kept by a service; in this process give classes"
         raise problem_of(InvalidFields(FieldProblem("dataset", detail)))
-    content = {name: fields.pop(name) for name in ("classes", "templates") if name in fields}
+    content: dict[str, Any] = {name: fields.pop(name) for name in ("classes", "templates") if name in fields}
     try:
         return spec_of(content), options_of(fields)
     except ServiceError as error:

@@ -121,7 +121,7 @@ class Answer(Verdict):
     models: ModelNames
     timings_ms: Mapping[str, float]
 
-    def embedding(self, view: str) -> array[float]:
+    def embedding(self, view: str) -> "array[float]":
         """A view's embedding as numbers. Raises KeyError where none was asked for, or the view not shown."""
         numbers = array("f", base64.b64decode((self.embeddings or {})[view]))
         if sys.byteorder == "big":

@@ -85,7 +85,7 @@ class Datasets:
     def _built(self, dataset: Dataset, waiting: Waiting | None) -> Dataset:
         if waiting is None or not waiting.lasts(dataset):
             return dataset
-        while waiting.lasts(summary_of(dataset.name, self._made(calls.datasets()))):
+        while waiting.lasts(summary_of(dataset.name, self.list())):
             if self._closing.wait(POLL_S):
                 return dataset
         return self._made(calls.dataset(dataset.name))

@@ -68,17 +68,14 @@ def memory(_settings: Settings) -> Iterator[Check]:
 
 def gpu(settings: Settings) -> Iterator[Check]:
     """Where models would run. Raises SettingsError where a GPU is asked for and none is there."""
-    import torch
-
-    from service.models.hardware import choose_hardware
+    from service.models.hardware import choose_hardware, torch_is_built_for, visible_gpu
 
     chosen = choose_hardware(settings.device, settings.dtype, settings.threads, settings.compile)
-    if torch.cuda.is_available():
-        properties = torch.cuda.get_device_properties(0)
-        name = f"{properties.name}, {properties.total_memory / 1e9:.0f} GB, CUDA {torch.version.cuda}"
-        yield Check("gpu", "ok", f"{name}; models run on {chosen}")
+    seen = visible_gpu()
+    if seen is not None:
+        yield Check("gpu", "ok", f"{seen}; models run on {chosen}")
     elif any(device.exists() for device in GPU_DEVICES):
-        advice = f"torch is built for {torch.version.cuda or 'processors alone'}: install a build for the GPU's driver"
+        advice = f"torch is built for {torch_is_built_for()}: install a build for the GPU's driver"
         yield Check("gpu", "note", f"there is one that torch does not see; models run on {chosen}", advice)
     else:
         yield Check("gpu", "ok", f"none; models run on {chosen}")
