@@ -6,7 +6,6 @@ import io
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,30 +25,29 @@ class Found:
 
 class Lines(ABC):
     head = b""
+    begins = b""  # every such file
 
     def __init__(self, path: Path) -> None:
-        """Raises BadRequest, StorageFull."""
-        self.path = path
+        """Raises BadRequest."""
+        self.path, self._is_new = path, True
         try:
-            self._stream = path.open("ab")
-            if self._stream.tell() == 0:
-                self._put(self.head)
+            self._stream = path.open("ab", buffering=0)
+            self._is_new = self._stream.tell() == 0
         except OSError as error:
             raise refusal(path, error) from None
 
     def add(self, record: Record) -> None:
+        """Raises BadRequest, StorageFull."""
+        left = memoryview((self.head if self._is_new else b"") + self.line(record))
+        self._is_new = False
         try:
-            self._put(self.line(record))
+            while left:
+                left = left[self._stream.write(left) :]
         except OSError as error:
             raise refusal(self.path, error) from None
 
     def close(self) -> None:
-        with suppress(OSError):  # what could not be written was said before
-            self._stream.close()
-
-    def _put(self, line: bytes) -> None:
-        self._stream.write(line)
-        self._stream.flush()
+        self._stream.close()
 
     @classmethod
     def mended(cls, path: Path) -> Found:
@@ -62,6 +60,9 @@ class Lines(ABC):
         if not path.exists():
             return found
         try:
+            with path.open("rb") as stream:
+                if not cls.begins.startswith(stream.read(len(cls.begins))):
+                    raise ValueError("another kind of file")
             with draft.open("wb") as kept:
                 kept.write(cls.head)
                 for line, asked, version in cls.answers(path):
@@ -88,6 +89,8 @@ class Lines(ABC):
 
 
 class JsonLines(Lines):
+    begins = b'{"path": '
+
     @staticmethod
     def line(record: Record) -> bytes:
         return json_bytes(record.document()) + b"\n"
@@ -108,7 +111,7 @@ class JsonLines(Lines):
 class CsvLines(Lines):
     """Paths and texts may hold line ends; then they are quoted, and a row has several lines."""
 
-    head = ",".join(COLUMNS).encode() + b"\r\n"
+    begins = head = ",".join(COLUMNS).encode() + b"\r\n"
 
     @staticmethod
     def line(record: Record) -> bytes:
