@@ -10,7 +10,7 @@ from pathlib import Path
 
 from service.cli.outputs.coco import coco_json
 from service.cli.outputs.label_studio import label_studio_json
-from service.cli.outputs.lines import CsvLines, JsonLines, Lines
+from service.cli.outputs.lines import CsvLines, Found, JsonLines, Lines
 from service.cli.outputs.rows import Record
 from service.cli.outputs.table import check_parquet, parquet_bytes
 from service.errors import BadRequest, FieldProblem, InvalidFields
@@ -66,12 +66,9 @@ class Output:
             raise BadRequest(f"{there[0]} is there; --resume continues it, --overwrite begins anew")
         if resume and write is not None and there == [path]:
             raise BadRequest(f"{path} cannot be continued without {place.name} beside it; --overwrite begins anew")
-        if overwrite and not resume:
-            for file in there:
-                file.unlink()
         kind = GROWING["jsonl" if write else form]
-        found = kind.mended(place)
-        return cls(path, kind(place), write, frozenset(found.answered), found.version)
+        found = kind.mended(place) if resume else Found()
+        return cls(path, kind(place, anew=not resume), write, frozenset(found.answered), found.version)
 
     def add(self, record: Record) -> None:
         """It is in the file when this returns, whatever happens to the process. Raises StorageFull, BadRequest."""

@@ -7,6 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 
 from service.cli.outputs.rows import COLUMNS, Record, flat, json_bytes
@@ -27,27 +28,29 @@ class Lines(ABC):
     head = b""
     begins = b""  # every such file
 
-    def __init__(self, path: Path) -> None:
-        """Raises BadRequest."""
-        self.path, self._is_new = path, True
-        try:
-            self._stream = path.open("ab", buffering=0)
-            self._is_new = self._stream.tell() == 0
-        except OSError as error:
-            raise refusal(path, error) from None
+    def __init__(self, path: Path, *, anew: bool = False) -> None:
+        """anew: the first line takes the place of what is there; until then that stays."""
+        self.path, self._mode = path, "wb" if anew else "ab"
+        self._stream: FileIO | None = None
 
     def add(self, record: Record) -> None:
         """Raises BadRequest, StorageFull."""
-        left = memoryview((self.head if self._is_new else b"") + self.line(record))
-        self._is_new = False
         try:
+            stream, line = self._opened(), self.line(record)
+            left = memoryview(line if stream.tell() else self.head + line)
             while left:
-                left = left[self._stream.write(left) :]
+                left = left[stream.write(left) :]
         except OSError as error:
             raise refusal(self.path, error) from None
 
     def close(self) -> None:
-        self._stream.close()
+        if self._stream is not None:
+            self._stream.close()
+
+    def _opened(self) -> FileIO:
+        if self._stream is None:
+            self._stream = FileIO(self.path, self._mode)
+        return self._stream
 
     @classmethod
     def mended(cls, path: Path) -> Found:
