@@ -21,6 +21,8 @@ from service.api.middleware import RequestContext
 from service.api.openapi import with_keys
 from service.api.own_host import OwnHost
 from service.api.state import Parts, State
+from service.datasets.adhoc import AdhocDatasets
+from service.datasets.adhoc_list import AdhocLimits
 from service.datasets.build_store import BuildStore
 from service.datasets.builder import PrototypeBuilder
 from service.datasets.database import Database
@@ -64,15 +66,18 @@ def assemble(settings: Settings, engine: Engine, database: Database | None = Non
     database = database or _database(settings)
     encoder = _dataset_encoder(engine)
     store, builds = DatasetStore(database), BuildStore(database)
+    builder = PrototypeBuilder(store, builds, encoder, settings.build_chunk_texts, _traffic(engine))
     registry = Registry(
         store,
         builds,
-        PrototypeBuilder(store, builds, encoder, settings.build_chunk_texts, _traffic(engine)),
+        builder,
         encoder,
         engine.recognizer.localizer.check_prompts,
         RegistryLimits(settings.max_classes, settings.background_build_texts, settings.prototypes_cache_mb * 2**20),
     )
     registry.start()
+    most = AdhocLimits(settings.max_adhoc_classes, settings.background_build_texts, settings.adhoc_cache_mb * 2**20)
+    adhoc = AdhocDatasets(encoder, builder.embed, most, engine.recognizer.turn)
     canary = Canary(engine.recognizer, settings.canary_interval_s, patience_s=settings.stall_s)
     canary.prepare()
     asyncio.run(canary.try_once())
@@ -80,7 +85,7 @@ def assemble(settings: Settings, engine: Engine, database: Database | None = Non
     gc.collect()
     gc.freeze()
     log.info("ready", extra={"device": str(engine.hardware), "profile": settings.profile, "database": str(database)})
-    return Parts(engine, registry, database, canary, settings.stall_s)
+    return Parts(engine, registry, adhoc, database, canary, settings.stall_s)
 
 
 def _database(settings: Settings) -> Database:

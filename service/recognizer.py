@@ -55,9 +55,9 @@ class Recognizer:
         models = [model for model in (localizer, segmenter, encoder) if model is not None]
         self._memory = Memory(limits.memory_bytes, [f"{model.name} {model.revision}" for model in models])
         self._decoding = Decoding(self._memory, limits, self._pool, elsewhere)
-        turn = None if limits.overlap else Turns(limits.locate_timeout_s)
-        self._locating = Locating(localizer, segmenter, limits, self._pool, turn)
-        self._looking = Looking(encoder, limits, self._pool, turn)
+        self.turn = None if limits.overlap else Turns(limits.locate_timeout_s)
+        self._locating = Locating(localizer, segmenter, limits, self._pool, self.turn)
+        self._looking = Looking(encoder, limits, self._pool, self.turn)
         self._seeing = Seeing(self._locating, self._looking, limits)
         self.admission = Admission(limits.max_waiting)
 

@@ -19,6 +19,8 @@ from service.api.problems import invalid_fields, too_many_found
 from service.errors import BadRequest, FieldProblem, InvalidFields, UnsupportedMediaType
 
 MOST_FORM_FIELDS = 64
+MOST_REPEATED = 1000  # values of the fields that may be repeated; more travel as one JSON array
+REPEATED = ("branches", "classes", "templates")
 MOST_CONTAINERS = 10_000
 CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 ACCEPTED = "multipart/form-data, application/json, or image/* with query parameters"
@@ -67,8 +69,15 @@ async def read_classify(request: Request, most_images: int, plural: bool = False
     _check_count(name, len(given), most_images)
     if len(raw) > MOST_FORM_FIELDS:
         raise InvalidFields(FieldProblem("body", f"holds {len(raw)} fields; at most {MOST_FORM_FIELDS}"))
+    return ClassifyRequest(tuple(given), await _checked(raw))
+
+
+async def _checked(raw: dict[str, Any]) -> ClassifyFields:
+    """A list of classes may be long, and is looked through in a thread."""
     try:
-        return ClassifyRequest(tuple(given), ClassifyFields.model_validate(raw))
+        if "classes" in raw:
+            return await asyncio.to_thread(ClassifyFields.model_validate, raw)
+        return ClassifyFields.model_validate(raw)
     except ValidationError as error:
         raise too_many_found(error) or invalid_fields(error.errors()) from None
 
@@ -79,7 +88,11 @@ async def _read_multipart(
     _check_charset(request.headers.get("content-type", ""))
     # One file and field more than allowed are let through, so that the error can name the right limit.
     parser = _MemoryParser(
-        request.headers, request.stream(), max_files=most_images + 1, max_fields=MOST_FORM_FIELDS, max_part_size=2**20
+        request.headers,
+        request.stream(),
+        max_files=most_images + 1,
+        max_fields=MOST_FORM_FIELDS + MOST_REPEATED,
+        max_part_size=2**20,
     )
     try:
         form = await parser.parse()
@@ -174,10 +187,12 @@ def _from_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Repeated names become lists where the field is one, and an error elsewhere."""
     raw: dict[str, Any] = {}
     for key, value in pairs:
-        if key == "branches":
-            raw.setdefault(key, []).append(value)
-        elif key in raw:
-            raise InvalidFields(FieldProblem(key, "is given more than once"))
-        else:
+        if key not in raw:
             raw[key] = value
+        elif key not in REPEATED:
+            raise InvalidFields(FieldProblem(key, "is given more than once"))
+        elif isinstance(raw[key], list):
+            raw[key].append(value)
+        else:
+            raw[key] = [raw[key], value]
     return raw

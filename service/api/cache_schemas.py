@@ -1,4 +1,4 @@
-"""The state of the cache on the wire."""
+"""The state of the caches on the wire."""
 
 from pydantic import BaseModel
 
@@ -6,6 +6,14 @@ from pydantic import BaseModel
 class LookupsOut(BaseModel):
     hits: int
     misses: int
+
+
+class ListsOut(LookupsOut):
+    """Classes of requests that are held ready, and how often a list was when it came."""
+
+    entries: int
+    bytes: int
+    max_bytes: int
 
 
 class CacheOut(BaseModel):

@@ -7,15 +7,16 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from service.api.bodies import read_classify
+from service.api.classify_bodies import CLASSIFY_BATCH_BODY, CLASSIFY_BODY
+from service.api.compared import Compared, compared_with
 from service.api.deadlines import promising_deadline
 from service.api.disconnect import unless_gone
-from service.api.examples import CLASSIFY_BATCH_BODY, CLASSIFY_BODY, problems, recognition_example
+from service.api.examples import problems, recognition_example
 from service.api.pictures import Picture, Source
 from service.api.problems import problem_of
 from service.api.schemas import BatchOut, RecognitionOut
 from service.api.state import Parts, parts_of, state_of
 from service.api.wire import json_response, recognition_out
-from service.datasets.records import Dataset
 from service.errors import DeadlineExceeded, ModelFailed, ServiceError
 from service.stages.admission import Deadline
 from service.stages.options import Options
@@ -34,16 +35,20 @@ FAULTS = problems(400, 404, 408, 409, 413, 415, 422, 500, 503, 504)
 )
 async def classify(request: Request) -> Response:
     """Recognize one picture: multipart with a file `image`, a raw `image/*` body with query parameters, or JSON with
-    base64. Where fetching is on, `image_url` may take the place of `image`."""
+    base64. Where fetching is on, `image_url` may take the place of `image`. It is compared with a registered `dataset`
+    or with the request's own `classes`."""
     parts = parts_of(request)
     deadline = promising_deadline(request)
     asked = await read_classify(request, most_images=1)
     source = Source(asked.images, state_of(request).fetcher)
     options = asked.fields.options(state_of(request).settings.max_top_k)
-    dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset, asked.fields.dataset_version)
-    parts.recognizer.admission.judge(1, deadline.left_s)
-    work = _one(parts, source, asked.images[0], asked.fields.dataset, dataset, options, deadline)
-    return json_response(await unless_gone(request, work))
+
+    async def work() -> dict[str, Any]:
+        compared = await compared_with(parts, asked.fields, deadline)
+        parts.recognizer.admission.judge(1, deadline.left_s)
+        return await _one(parts, source, asked.images[0], compared, options, deadline)
+
+    return json_response(await unless_gone(request, work()))
 
 
 @router.post("/classify/batch", response_model=BatchOut, responses=FAULTS, openapi_extra=CLASSIFY_BATCH_BODY)
@@ -55,11 +60,14 @@ async def classify_batch(request: Request) -> Response:
     asked = await read_classify(request, settings.max_batch_images, plural=True)
     source = Source(asked.images, state_of(request).fetcher)
     options = asked.fields.options(settings.max_top_k)
-    dataset = await asyncio.to_thread(parts.registry.lookup, asked.fields.dataset, asked.fields.dataset_version)
 
-    parts.recognizer.admission.judge(len(asked.images), deadline.left_s)
-    works = [_one(parts, source, image, asked.fields.dataset, dataset, options, deadline) for image in asked.images]
-    outcomes = await unless_gone(request, asyncio.gather(*works, return_exceptions=True))
+    async def work() -> list[dict[str, Any] | BaseException]:
+        compared = await compared_with(parts, asked.fields, deadline)
+        parts.recognizer.admission.judge(len(asked.images), deadline.left_s)
+        works = [_one(parts, source, image, compared, options, deadline) for image in asked.images]
+        return await asyncio.gather(*works, return_exceptions=True)
+
+    outcomes = await unless_gone(request, work())
     results = [_item(index, outcome) for index, outcome in enumerate(outcomes)]
     return json_response({"request_id": request_id.get(), "results": results})
 
@@ -75,14 +83,15 @@ def _item(index: int, outcome: dict[str, Any] | BaseException) -> dict[str, Any]
 
 
 async def _one(
-    parts: Parts, source: Source, image: Picture, name: str, dataset: Dataset, options: Options, deadline: Deadline
+    parts: Parts, source: Source, image: Picture, compared: Compared, options: Options, deadline: Deadline
 ) -> dict[str, Any]:
     recognizer = parts.recognizer
     try:
         async with asyncio.timeout(deadline.left_s), source.opened(image) as data:
             with recognizer.admission.place(deadline) as place:
-                recognition = await recognizer.recognize(data, dataset, options, place)
+                recognition = await recognizer.recognize(data, compared.dataset, options, place)
     except TimeoutError:
         raise DeadlineExceeded(f"no answer within {deadline.timeout_s:g} s") from None
     models = (recognizer.localizer, recognizer.encoder)
-    return recognition_out(recognition, name, dataset.version, models, request_id.get() or "")
+    version = compared.dataset.version
+    return recognition_out(recognition, compared.name, version, models, request_id.get() or "")

@@ -1,15 +1,18 @@
 """The fields of a classification request, however they travel."""
 
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
-from service.datasets.checks import branch_problems, has_control_characters
+from service.datasets.checks import LONGEST_NAME, branch_problems, has_control_characters
 from service.errors import FieldProblem, InvalidFields
 from service.recognition.abstention import ABSTAIN_BY
 from service.recognition.candidates import CANDIDATE_FUSIONS
 from service.recognition.fusion import FUSIONS
+from service.recognition.prompts import PLACE
 from service.recognition.views import DEFAULT_BRANCHES, VIEWS
 from service.stages.options import MOST_CANDIDATES, MOST_OBJECTS, Options
 
@@ -26,6 +29,32 @@ def _comma_separated(value: Any) -> Any:
     return value
 
 
+def _names(value: Any) -> Any:
+    """A JSON array, or names separated by commas."""
+    return _comma_separated(value) if isinstance(value, str) and not _is_array(value) else _array(value)
+
+
+def _texts(value: Any) -> Any:
+    """A JSON array, or one template, which may hold commas; those that follow each other have a place each."""
+    if not isinstance(value, str) or _is_array(value):
+        return _array(value)
+    parts = value.split(",")
+    return [part.strip() for part in parts] if all(PLACE in part for part in parts) else [value]
+
+
+def _is_array(text: str) -> bool:
+    return text.lstrip().startswith("[")
+
+
+def _array(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise PydanticCustomError("json_array", "begins with [ and is no JSON array") from None
+
+
 def _json_object(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -39,14 +68,32 @@ def _listed(names: Any) -> str:
     return ", ".join(names)
 
 
+_NAME = {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}
+_CLASS = {
+    "type": "object",
+    "required": ["name"],
+    "additionalProperties": False,
+    "properties": {"name": _NAME, "prompts": {"type": "array", "items": {"type": "string"}}},
+}
+_IN_A_STRING = {"type": "string", "description": "A JSON array, or separated by commas."}
+_CLASSES = {"anyOf": [{"type": "array", "items": {"anyOf": [_NAME, _CLASS]}}, _IN_A_STRING, {"type": "null"}]}
+_TEMPLATES = {"anyOf": [{"type": "array", "items": {"type": "string"}}, _IN_A_STRING, {"type": "null"}]}
+
+
 class ClassifyFields(BaseModel):
-    """`branches` may be a list or one comma-separated string, `metadata` an object or its JSON."""
+    """`branches`, `classes` and `templates` may be lists or strings, `metadata` an object or its JSON."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"dataset": "pets", "top_k": 3}})
 
-    dataset: str = Field(min_length=1, max_length=100, description="Name of a registered dataset.")
+    dataset: str | None = Field(None, min_length=1, max_length=100, description="Name of a registered dataset.")
     dataset_version: str | None = Field(
         None, min_length=8, max_length=64, description="A kept version of it, or the beginning of its name."
+    )
+    classes: Annotated[list[Any] | None, BeforeValidator(_names), WithJsonSchema(_CLASSES)] = Field(
+        None, description="Instead of a dataset: the classes, names or objects with `name` and `prompts`."
+    )
+    templates: Annotated[list[str] | None, BeforeValidator(_texts), WithJsonSchema(_TEMPLATES)] = Field(
+        None, description=f"With `classes`: texts with {PLACE} for the class name."
     )
     top_k: int = Field(
         5, ge=1, description=f"How many classes `scores` holds; at most {MOST_TOP_K_OF_OBJECTS} with `objects`."
@@ -86,7 +133,7 @@ class ClassifyFields(BaseModel):
 
     def options(self, max_top_k: int) -> Options:
         """Raises InvalidFields for what can be judged without the dataset; the rest is judged with it."""
-        problems = []
+        problems = [*self._choice_problems()]
         if self.top_k > max_top_k:
             problems.append(FieldProblem("top_k", f"must be at most {max_top_k}, not {self.top_k}"))
         elif self.objects and self.top_k > MOST_TOP_K_OF_OBJECTS:
@@ -107,6 +154,18 @@ class ClassifyFields(BaseModel):
         metadata = {attribute: _as_text(value) for attribute, value in (self.metadata or {}).items()}
         branches = tuple(self.branches) if self.branches is not None else None
         return Options(**values | {"metadata": metadata, "branches": branches})
+
+    def _choice_problems(self) -> Iterator[FieldProblem]:
+        """Exactly one of a dataset and classes is wanted."""
+        if self.classes is None:
+            if self.dataset is None:
+                yield FieldProblem("dataset", "is missing, and so is classes; one of them is wanted")
+            if self.templates is not None:
+                yield FieldProblem("templates", "go with classes; a dataset has its own")
+        elif self.dataset is not None:
+            yield FieldProblem("classes", "are given besides dataset; one of them is wanted")
+        elif self.dataset_version is not None:
+            yield FieldProblem("dataset_version", "goes with dataset")
 
 
 def _as_text(value: str | float | bool) -> str:

@@ -44,7 +44,7 @@ async def readyz(request: Request) -> JSONResponse:
 
 @router.get("/healthz", response_model=HealthDetail, responses={503: {"model": HealthDetail}})
 async def healthz(request: Request) -> JSONResponse:
-    """As `/readyz`, with the state of the workers and of the cache."""
+    """As `/readyz`, with the state of the workers and of the caches."""
     state = state_of(request)
     reason = state.unready_because()
     document: dict[str, Any] = {"status": "unavailable" if reason else "ok", "reason": reason}
@@ -53,6 +53,7 @@ async def healthz(request: Request) -> JSONResponse:
         workers = state.parts.health()
         document["workers"] = {name: vars(worker) for name, worker in workers.items()}
         document["cache"] = _cache(state.parts.recognizer.memory())
+        document["class_lists"] = vars(state.parts.adhoc.state())
     return JSONResponse(document, 503 if reason else 200)
 
 

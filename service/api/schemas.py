@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.cache_schemas import CacheOut
+from service.api.cache_schemas import CacheOut, ListsOut
 from service.recognition.answers import Fallback
 
 
@@ -89,10 +89,11 @@ class CandidateOut(BaseModel):
 
 class RecognitionOut(VerdictOut):
     """`fallback` says why only the full picture answered, if so. What was not asked for is null. `cached`: no model ran
-    for it, all was known from the same picture before; `timings_ms` holds the stages that took place."""
+    for it, all was known from the same picture before; `timings_ms` holds the stages that took place. `dataset` is null
+    where the request gave its own classes; `dataset_version` is a fingerprint of the content in either case."""
 
     request_id: str
-    dataset: str
+    dataset: str | None
     dataset_version: str
     fallback: Fallback | None
     box: BoxOut | None
@@ -189,3 +190,4 @@ class HealthDetail(Health):
     version: str
     workers: dict[str, WorkerOut] = Field(default_factory=dict)
     cache: CacheOut | None = None
+    class_lists: ListsOut | None = None

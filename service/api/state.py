@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from service.api.body_limits import HeldBodies
 from service.batching import WorkerHealth
+from service.datasets.adhoc import AdhocDatasets
 from service.datasets.database import Database
 from service.datasets.registry import Registry
 from service.engine import Engine
@@ -30,6 +31,7 @@ class Parts:
 
     engine: Engine
     registry: Registry
+    adhoc: AdhocDatasets
     database: Database
     canary: Canary
     stall_s: float
@@ -42,7 +44,8 @@ class Parts:
         return self.engine.recognizer
 
     def health(self) -> dict[str, WorkerHealth]:
-        return {**self.recognizer.health(), "prototype builder": self.registry.health()}
+        embedding = {"prototype builder": self.registry.health(), "text encoder": self.adhoc.health()}
+        return {**self.recognizer.health(), **embedding}
 
     def check_picture(self, data: bytes) -> None:
         """Raises ImageError where it cannot be decoded."""
@@ -58,9 +61,12 @@ class Parts:
         return beyond_help_because(self._judged(), self.canary.trial, self.stall_s)
 
     def _judged(self) -> dict[str, WorkerHealth]:
-        """A build may take minutes, and fail by itself: of its worker it only counts whether it lives."""
+        """A build may take minutes, and texts fail by themselves: of the builder it only counts whether he lives, of
+        who embeds requests' classes also how long a call takes."""
+        texts = self.adhoc.health()
         builder = WorkerHealth(self.registry.health().alive, 0, 0.0)
-        return {**self.recognizer.health(), "prototype builder": builder}
+        embedding = {"prototype builder": builder, "text encoder": WorkerHealth(texts.alive, 0, texts.running_for_s)}
+        return {**self.recognizer.health(), **embedding}
 
     def close(self, timeout_s: float | None = None) -> bool:
         """Finish what was accepted, then let go of everything; false if a model did not end in time. A calibration
@@ -69,6 +75,7 @@ class Parts:
         if self.engine.decoders is not None:
             self.engine.decoders.close()
         self.calibrating.shutdown(wait=False, cancel_futures=True)
+        self.adhoc.close(timeout_s)
         if self.registry.close(timeout_s):
             self.database.close()
         return ended

@@ -16,9 +16,10 @@ from service.recognition.boxes import Detection
 
 
 def recognition_out(
-    recognition: Recognition, name: str, version: str, models: tuple[Localizer, Encoder], request_id: str
+    recognition: Recognition, name: str | None, version: str, models: tuple[Localizer, Encoder], request_id: str
 ) -> dict[str, Any]:
-    """A plain document of the shape of `RecognitionOut`, built without a second validation.
+    """A plain document of the shape of `RecognitionOut`, built without a second validation; of classes that came with
+    the request without a `name`.
 
     Raises:
         ModelFailed: a number of the answer is not finite, which JSON has no word for.

@@ -69,6 +69,8 @@ def classify(
     output = _output(out, form, resume, overwrite)
     wishes = Wishes({"top_k": str(top_k), "branches": branches, "fusion": fusion}, option or [])
     asked = Classes(dataset, classes, spec, template or None, look_for or None)
+    if server is not None and profile is not None:
+        raise InvalidFields(FieldProblem("profile", "is the service's own with --server"))
     if server is None:
         answering = local(asked, wishes, profile, concurrency)
     else:

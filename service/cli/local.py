@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from service.stages.options import Options
 
 errors = Console(stderr=True)
-OF_THE_CLASSES = ("dataset", "dataset_version", "classes", "templates")  # which have options of their own
+COMPARED_WITH = {"dataset", "dataset_version", "classes", "templates"}
 
 
 @contextmanager
@@ -51,8 +51,8 @@ def read_pairs(pairs: Sequence[str], named: Mapping[str, Any]) -> dict[str, Any]
     fields = {name: value for name, value in named.items() if value is not None}
     for pair in pairs:
         name, sign, value = pair.partition("=")
-        if not sign or name in OF_THE_CLASSES:
-            known = tuple(set(ClassifyFields.model_fields) - set(OF_THE_CLASSES))
+        if not sign or name in COMPARED_WITH:
+            known = tuple(set(ClassifyFields.model_fields) - COMPARED_WITH)
             raise InvalidFields(FieldProblem("option", f"{pair!r} is not name=value", tuple(sorted(known))))
         fields[name] = value
     return fields

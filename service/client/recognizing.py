@@ -129,7 +129,7 @@ class Recognizer:
         from service.api.wire import recognition_out
 
         models = (self.core.localizer, self.core.encoder)
-        return recognition_out(found, "unsaved", dataset.version, models, uuid.uuid4().hex)
+        return recognition_out(found, None, dataset.version, models, uuid.uuid4().hex)
 
 
 def asked(options: ClassifyOptions) -> "tuple[DatasetSpec, Options]":

@@ -5,7 +5,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from service.datasets.prototypes import DatasetEncoder, class_rows, work_of
 from service.datasets.spec import DatasetSpec
 from service.datasets.store import DatasetStore
 from service.errors import DatabaseCorrupt, DatabaseUnavailable, DeadlineExceeded, NotReady, Overloaded, StorageFull
+from service.turns import Turns
 
 Floats = NDArray[np.float32]
 LEASE_S = 60.0  # at least twice as long as any piece of texts or picture, before each of which it may be renewed
@@ -25,6 +26,7 @@ RENEWED_AFTER_S = LEASE_S / 3
 LOOK_AGAIN_S = 0.5
 MOST_WAITING = 100_000
 NO_TRAFFIC = Traffic()
+NO_TURN = nullcontext()
 DATABASES_FAULT = (DatabaseUnavailable, DatabaseCorrupt, StorageFull)
 NOT_THE_TEXTS_FAULT = (*DATABASES_FAULT, Overloaded, NotReady, DeadlineExceeded)  # to be tried again
 log = logging.getLogger(__name__)
@@ -70,7 +72,7 @@ class PrototypeBuilder:
     ) -> None:
         self._store, self._builds = store, builds
         self._encoder, self._chunk_texts, self._traffic = encoder, chunk_texts, traffic
-        self._embedding = threading.Lock()
+        self._embedding = Turns()  # a lock would be had again and again by who embeds piece after piece
         self._queued: set[BuildKey] = set()
         self._queued_lock = threading.Lock()
         self._stopping = threading.Event()
@@ -97,7 +99,7 @@ class PrototypeBuilder:
             return self._embed_picture(spec, pictures.get(sha256) or self._store.contents.exemplar(sha256))
 
         gaps = gaps_of(spec, {}, self._chunk_texts)
-        parts = [class_rows(spec, spec.classes[start:stop], self._embed, embed_example) for start, stop in gaps]
+        parts = [class_rows(spec, spec.classes[start:stop], self.embed, embed_example) for start, stop in gaps]
         return np.concatenate(parts)
 
     def enqueue(self, key: BuildKey) -> None:
@@ -133,6 +135,11 @@ class PrototypeBuilder:
                 return
             self._stopping.wait(LOOK_AGAIN_S)
 
+    def embed(self, texts: Sequence[str], turn: AbstractContextManager[object] = NO_TURN) -> Floats:
+        """Unit embeddings `[N, D]`: one call at a time, in order of arrival, in its `turn` among the models."""
+        with self._embedding, turn:
+            return self._encoder.embed(texts)
+
     def _build_queued(self, keys: Sequence[BuildKey]) -> list[None]:
         for key in keys:
             self.build(key, wait=False)
@@ -140,7 +147,7 @@ class PrototypeBuilder:
 
     def _build_claimed(self, key: BuildKey, spec: DatasetSpec, owner: str) -> None:
         lease = _Lease(self._builds, key, owner, self._stopping)
-        paced = PacedEmbedding(self._embed, self._traffic, self._stopping, lease.keep)
+        paced = PacedEmbedding(self.embed, self._traffic, self._stopping, lease.keep)
 
         def embed_example(sha256: str) -> Floats:
             data = self._store.contents.exemplar(sha256)
@@ -162,10 +169,6 @@ class PrototypeBuilder:
             if not isinstance(error, StorageFull):
                 with suppress(*DATABASES_FAULT):
                     self._builds.release(key, owner, None if lost else f"{type(error).__name__}: {error}")
-
-    def _embed(self, texts: Sequence[str]) -> Floats:
-        with self._embedding:
-            return self._encoder.embed(texts)
 
     def _embed_picture(self, spec: DatasetSpec, data: bytes) -> Floats:
         if self._encoder.embed_picture is None:

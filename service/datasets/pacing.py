@@ -15,6 +15,7 @@ MOST_PIECE_TEXTS = 64
 PAUSES = 4  # after a piece, as long as so many pieces
 MOST_PAUSE_S = 10.0  # well below a build's lease
 LOOK_AGAIN_S = 0.5
+REMEMBERED = 0.8  # of what is known of a text's time, after each list
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,22 @@ class Traffic:
     clock: Callable[[], float] = time.monotonic
 
 
+class TextPace:
+    """Seconds that a text takes, mostly of the last lists."""
+
+    def __init__(self) -> None:
+        self._worked_s = self._texts = 0.0
+
+    @property
+    def text_s(self) -> float | None:
+        """None while nothing is known."""
+        return self._worked_s / self._texts if self._texts else None
+
+    def add(self, texts: int, took_s: float) -> None:
+        self._worked_s = REMEMBERED * self._worked_s + took_s
+        self._texts = REMEMBERED * self._texts + texts
+
+
 class PacedEmbedding:
     """At full speed while there are no requests, else with a fifth of one processor.
 
@@ -37,6 +54,7 @@ class PacedEmbedding:
     Args:
         stopping: ends the pauses.
         before_piece: what it raises ends the embedding.
+        first_texts: of the first piece.
     """
 
     def __init__(
@@ -45,10 +63,11 @@ class PacedEmbedding:
         traffic: Traffic,
         stopping: threading.Event,
         before_piece: Callable[[], None],
+        first_texts: int = FIRST_PIECE_TEXTS,
     ) -> None:
         self._embed, self._traffic = embed, traffic
         self._stopping, self._before_piece = stopping, before_piece
-        self._piece_texts = FIRST_PIECE_TEXTS
+        self._piece_texts = first_texts
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """Unit embeddings `[N, D]`."""

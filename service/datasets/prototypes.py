@@ -50,6 +50,10 @@ class DatasetEncoder:
     def serves(self, spec: DatasetSpec) -> bool:
         return spec.encoder in (None, self.name)
 
+    def dataset_of(self, version: str, spec: DatasetSpec, rows: Floats) -> Dataset:
+        """Ready to answer, from its prototypes `[L, D]`."""
+        return Dataset(version, spec, spec.labels, rows, self.resident(rows) if self.resident else None)
+
 
 def has_pictures(spec: DatasetSpec) -> bool:
     return any(entry.pictures for entry in spec.classes)

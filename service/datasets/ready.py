@@ -58,8 +58,7 @@ class ReadyVersions:
             vectors = from_rows(spec, rows, shared_space=self._encoder.shared_space)
         except ValueError:  # registered where another encoder runs
             raise EncoderUnavailable(no_mixing(self._encoder.name)) from None
-        resident = self._encoder.resident
-        dataset = Dataset(version, spec, spec.labels, vectors, resident(vectors) if resident else None)
+        dataset = self._encoder.dataset_of(version, spec, vectors)
         self._loaded.keep(dataset)
         return dataset
 

@@ -288,7 +288,11 @@ PATHS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 FAILURE = Failure("image_unsupported", 'no, "never",\n nothing')
 
 
-@given(paths=st.lists(PATHS, unique=True, min_size=1, max_size=6), failed=st.sets(st.integers(0, 5)), cut=st.integers(1, 200))
+@given(
+    paths=st.lists(PATHS, unique=True, min_size=1, max_size=6),
+    failed=st.sets(st.integers(0, 5)),
+    cut=st.integers(1, 200),
+)
 @pytest.mark.parametrize("kind", [CsvLines, JsonLines])
 def test_whatever_was_cut_off_all_whole_answers_are_found(
     tmp_path_factory: pytest.TempPathFactory, kind: type[CsvLines], paths: list[str], failed: set[int], cut: int

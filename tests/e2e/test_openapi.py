@@ -76,7 +76,7 @@ async def test_every_route_is_described_with_its_errors(document: dict[str, Any]
 async def test_every_option_of_a_request_is_there_in_every_form(
     document: dict[str, Any], path: str, name: str, url_name: str
 ) -> None:
-    asked = {"dataset", "dataset_version", *(field.name for field in fields(Options))}
+    asked = {"dataset", "dataset_version", "classes", "templates", *(field.name for field in fields(Options))}
     operation = document["paths"][path]["post"]
     content = operation["requestBody"]["content"]
     for media_type in ("multipart/form-data", "application/json"):
@@ -128,8 +128,8 @@ async def test_examples_are_what_they_stand_for(document: dict[str, Any]) -> Non
         DatasetIn.model_validate(body["value"])
     for path in ("/classify", "/classify/batch"):
         bodies = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["examples"]
-        assert len(bodies) == 2  # the picture itself, or its address
+        assert len(bodies) == 3  # the picture itself, or its address; classes of its own
         for body in bodies.values():
             fields_alone = {name: value for name, value in body["value"].items() if not name.startswith("image")}
             assert len(fields_alone) == len(body["value"]) - 1
-            ClassifyFields.model_validate(fields_alone)
+            ClassifyFields.model_validate(fields_alone).options(10)

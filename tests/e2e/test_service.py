@@ -26,7 +26,7 @@ async def test_a_loaded_service_is_alive_and_ready(client: httpx.AsyncClient, pa
 
 async def test_health_shows_the_workers(client: httpx.AsyncClient) -> None:
     workers = (await client.get("/healthz")).json()["workers"]
-    assert set(workers) == {"localizer", "encoder", "prototype builder"}
+    assert set(workers) == {"localizer", "encoder", "prototype builder", "text encoder"}
     assert all(worker["alive"] for worker in workers.values())
 
 

@@ -108,6 +108,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
 DOCUMENTS: list[dict[str, Any]] = [
     {"image": IMAGE, "dataset": "colours", "top_k": 2, "branches": ["full", "fg"], "metadata": {"place": "sea"}},
     {"images": [IMAGE, IMAGE], "dataset": "colours", "fusion": "average"},
+    {"image": IMAGE, "classes": ["red", {"name": "blue", "prompts": ["a blue one"]}], "templates": ["a {}"]},
     {"name": "other", "classes": ["red", {"name": "blue", "prompts": ["a blue one"]}], "templates": ["a {}"],
      "localizer_prompts": ["thing"], "fusion": "max_confidence", "branches": ["full", "fg"], "blur": 0.1,
      "priors": {"place": {"counts": {"sea": {"red": 1, "blue": 3}}}}, "class_prior": {"red": 0.25, "blue": 0.75},
