@@ -26,7 +26,7 @@ def download_bars() -> "Iterator[BarProgress]":
     from service.models.weights import BarProgress
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=errors, transient=True) as bars:
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
         yield BarProgress(bars)
 
 
@@ -34,7 +34,7 @@ def load_recognizer(profile: str | None) -> Recognizer:
     """Raises SettingsError, WeightsError."""
     from service.telemetry import configure_logging
 
-    configure_logging("warning", "text")
+    configure_logging("warning", "text" if errors.is_terminal else "json")
     with download_bars() as progress:
         return Recognizer.load(profile, progress=progress)
 
