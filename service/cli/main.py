@@ -1,5 +1,6 @@
 """The commands, and how their errors end."""
 
+import os
 import sys
 
 import typer
@@ -30,8 +31,23 @@ app.add_typer(keys.app, name="keys", help="Who may use the service: make, list a
 app.add_typer(models.app, name="models", help="Model weights: list, pull, verify.")
 
 
+INTERRUPTED = 130
+
+
 def run() -> None:
-    """Exit codes: 0 done, 1 refused with the reason on standard error, 2 wrong usage; others as commands tell."""
+    """Exit codes: 0 done, 1 refused with the reason on standard error, 2 wrong usage, 130 interrupted; others as
+    commands tell."""
+    try:
+        _run()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # requests may be under way whose answers nobody waits for
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        raise
+
+
+def _run() -> None:
     try:
         if sys.stderr.isatty():
             app()

@@ -60,6 +60,8 @@ class Recognizer:
         self.close()
 
     def close(self) -> None:
+        """What is under way is given up."""
+        asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -130,6 +132,13 @@ class Recognizer:
 
         models = (self.core.localizer, self.core.encoder)
         return recognition_out(found, None, dataset.version, models, uuid.uuid4().hex)
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def asked(options: ClassifyOptions) -> "tuple[DatasetSpec, Options]":

@@ -73,7 +73,7 @@ def _by_threads(
             yield outcome
     finally:
         unwanted.set()
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)  # what is under way ends by itself, for nobody
 
 
 async def _by_tasks(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -19,9 +20,20 @@ from service.models.weights.reach import hub_fault, registry_fault
 
 
 @pytest.fixture(autouse=True)
-def settings(monkeypatch: pytest.MonkeyPatch, models_cache: Path, tmp_path: Path) -> None:
-    for name, value in {"MODELS_CACHE": models_cache, "OFFLINE": 1, "DATA_DIR": tmp_path / "data", "PORT": 0}.items():
+def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without models that are hashed."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "open_clip_config.json").write_text("{}")
+    named = {"ENCODER": tmp_path / "own", "LOCALIZER": "none", "OFFLINE": 1, "DATA_DIR": tmp_path / "data", "PORT": 0}
+    for name, value in named.items():
         monkeypatch.setenv(f"L2R2_{name}", str(value))
+
+
+@pytest.fixture
+def real(monkeypatch: pytest.MonkeyPatch, models_cache: Path) -> None:
+    for name in ("ENCODER", "LOCALIZER"):
+        monkeypatch.delenv(f"L2R2_{name}")
+    monkeypatch.setenv("L2R2_MODELS_CACHE", str(models_cache))
 
 
 def examined(*arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
@@ -32,16 +44,21 @@ def examined(*arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
     return result.exit_code, {check["name"]: check for check in document["checks"]}
 
 
-def test_a_machine_that_is_ready_is_said_to_be() -> None:
+def test_a_machine_that_is_ready_is_said_to_be(real: None) -> None:
     code, checks = examined()
     assert code == 0
     needed = {"version", "packages", "settings", "processors", "memory", "gpu", "weights of embedded", "download",
               "weights of u2netp", "database", "keys", "port"}  # fmt: skip
     assert needed <= set(checks)
     assert "SHA-256 as recorded" in checks["weights of embedded"]["found"]
+
+
+def test_people_are_shown_a_table_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("L2R2_THREADS", "99")
     result = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
     assert "BAD" not in result.stdout
+    assert re.search(r"note +processors .*L2R2_THREADS is 99\n.*→ set L2R2_THREADS to", result.stdout)
 
 
 def test_a_setting_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +69,7 @@ def test_a_setting_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_weights_that_differ_or_are_missing_are_named(
-    monkeypatch: pytest.MonkeyPatch, models_cache: Path, tmp_path: Path
+    real: None, monkeypatch: pytest.MonkeyPatch, models_cache: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(models_cache / "u2netp", tmp_path / "cache" / "u2netp")
     with (tmp_path / "cache" / "u2netp" / "u2netp.onnx").open("r+b") as file:
@@ -113,11 +130,8 @@ def test_a_registry_is_reached_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def completed(line: str) -> list[str]:
     """What bash would be offered at the end of `line`."""
-    words = line.split(" ")
-    asked = {"_L2R2_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-    command = [str(Path(sys.executable).with_name("l2r2"))]
-    done = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=False)
-    return done.stdout.split()
+    asked = {"_L2R2_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+    return CliRunner().invoke(app, [], env=asked, prog_name="l2r2").stdout.split()
 
 
 def test_a_shell_completes_names(light: LightService) -> None:
@@ -128,6 +142,13 @@ def test_a_shell_completes_names(light: LightService) -> None:
     assert completed(f"l2r2 classify a.png --server {light.url} --dataset col") == ["colours"]
     assert completed(f"l2r2 datasets show --url {light.url} co") == ["colours"]
     assert completed("l2r2 classify a.png --server http://127.0.0.1:9 --dataset col") == []
+
+
+def test_the_command_offers_its_completion() -> None:
+    asked = {"_L2R2_COMPLETE": "complete_bash", "COMP_WORDS": "l2r2 do", "COMP_CWORD": "1"}
+    command = [str(Path(sys.executable).with_name("l2r2"))]
+    done = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["doctor"]
 
 
 def test_a_port_that_nobody_listens_on_is_free(monkeypatch: pytest.MonkeyPatch) -> None:

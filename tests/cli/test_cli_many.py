@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,11 +23,23 @@ from typer.testing import CliRunner, Result
 
 from service.cli.inputs import pictures_of
 from service.cli.main import app
-from service.cli.outputs import Output, format_of
+from service.cli.outputs import WHOLE, Output, format_of
 from service.cli.outputs.lines import CsvLines, JsonLines
 from service.cli.outputs.rows import COLUMNS, Failure, Record, flat
 from service.client import Answer, NotFoundError
 from service.errors import BadRequest, InvalidFields, ServiceError, StorageFull
+
+FAILURE = Failure("image_unsupported", 'no, "never",\n nothing')
+DATASET = {
+    "name": "pets",
+    "status": "ready",
+    "class_count": 1,
+    "fusion": "average",
+    "templates": ["{}"],
+    "created_at": "2027-01-01T00:00:00Z",
+    "updated_at": "2027-01-01T00:00:00Z",
+    "classes": [{"name": "cat"}],
+}
 
 
 @pytest.fixture
@@ -119,6 +132,35 @@ def test_label_studio_gets_tasks_with_predictions(light: LightService, folder: P
     assert rectangle["value"] == value
     ids = [part["id"] for task in tasks for one in task["predictions"] for part in one["result"]]
     assert len(set(ids)) == len(ids) == 6
+
+
+def answer(**other: Any) -> Answer:
+    return Answer.model_validate({**ANSWER, **other})
+
+
+def several() -> list[Record]:
+    """Two objects, one of them of no class; a picture whose box was not used; one of none of the classes; a failure."""
+    verdict = {name: ANSWER[name] for name in ("confidence", "branch", "fusion", "reason", "scores", "branches")}
+    objects = [{**verdict, "label": label, "box": ANSWER["box"]} for label in ("cat", None)]
+    pictures = [answer(objects=objects), answer(fallback="low_score"), answer(label=None, abstained=True)]
+    return [*(Record(f"{number}.png", one) for number, one in enumerate(pictures)), Record("x", None, FAILURE)]
+
+
+def test_coco_marks_objects_and_whole_pictures() -> None:
+    found = json.loads(WHOLE["coco"](several(), ["dog"]))
+    assert [row["name"] for row in found["categories"]] == ["dog", "cat"]
+    assert [row["file_name"] for row in found["images"]] == ["0.png", "1.png", "2.png"]
+    assert [(row["image_id"], row["category_id"], row["bbox"]) for row in found["annotations"]] == [
+        (1, 2, [1, 2, 2, 2]),
+        (2, 2, [0, 0, 8, 8]),
+    ]
+
+
+def test_label_studio_draws_boxes_that_were_used() -> None:
+    tasks = json.loads(WHOLE["label-studio"](several(), []))
+    kinds = [[part["type"] for one in task.get("predictions", []) for part in one["result"]] for task in tasks]
+    assert kinds == [["choices", "rectanglelabels"], ["choices"], [], []]
+    assert tasks[0]["predictions"][0]["result"][1]["value"]["width"] == 25
 
 
 def test_pictures_that_fail_are_named_and_asked_again_by_resume(
@@ -224,21 +266,36 @@ def paths_in(out: Path) -> list[str]:
 def test_a_service_that_goes_away_ends_the_run_and_keeps_what_there_is(tmp_path: Path) -> None:
     for number in range(9):
         (tmp_path / f"{number}.png").write_bytes(b"x")
-    dataset = {"name": "pets", "status": "ready", "class_count": 1, "created_at": "2027-01-01T00:00:00Z",
-               "updated_at": "2027-01-01T00:00:00Z", "classes": [{"name": "cat"}], "templates": ["{}"],
-               "fusion": "average"}  # fmt: skip
     arguments = [f"{tmp_path}/*.png", "--dataset", "pets", "--out", tmp_path / "a.jsonl", "--concurrency", 1]
-    with misbehaving(answers(dataset), answers(), answers(), resets) as server:
+    with misbehaving(answers(DATASET), answers(), answers(), resets) as server:
         result = run(*arguments, "--server", server.url)
     assert result.exit_code == 4
     [gone] = events(result)
     assert (gone["event"], gone["answered"]) == ("gone", 2)
     assert growing_lines(tmp_path / "a.jsonl") == 2
-    with misbehaving(answers(dataset), answers()) as server:
+    with misbehaving(answers(DATASET), answers()) as server:
         assert run(*arguments, "--server", server.url, "--resume").exit_code == 0
     assert len(server.seen) == 1 + 7
-    with misbehaving(answers(dataset), refuses(404, "dataset_not_found")) as server, pytest.raises(NotFoundError):
+    with misbehaving(answers(DATASET), refuses(404, "dataset_not_found")) as server, pytest.raises(NotFoundError):
         run(*arguments, "--server", server.url, "--overwrite")
+
+
+def test_an_interrupted_run_ends_at_once_and_can_be_continued(tmp_path: Path) -> None:
+    for number in range(9):
+        (tmp_path / f"{number}.png").write_bytes(b"x")
+    never = threading.Event()
+    words = ["classify", tmp_path, "--dataset", "pets", "-o", tmp_path / "a.jsonl", "--concurrency", 1]
+    with misbehaving(answers(DATASET), answers(), answers(), lambda _: never.wait(60)) as server:
+        command = [sys.executable, "-m", "service", *map(str, words), "--server", server.url]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        while len(server.seen) < 4 and process.poll() is None:
+            os.sched_yield()
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)[1]
+        never.set()
+    assert process.returncode == 130
+    assert (json.loads(said)["event"], json.loads(said)["answered"]) == ("interrupted", 2)
+    assert growing_lines(tmp_path / "a.jsonl") == 2
 
 
 def test_answers_are_printed_as_lines_or_as_reports(light: LightService, folder: Path) -> None:
@@ -248,6 +305,9 @@ def test_answers_are_printed_as_lines_or_as_reports(light: LightService, folder:
     assert "deep/g.PNG → green" in run(*arguments).stdout.replace("\n", "")
     one = json.loads(run(folder / "b.png", *arguments[1:], "--json").stdout)
     assert one["label"] == "blue"
+    (folder / "b.png").write_bytes(b"no picture")
+    broken = run(folder / "b.png", *arguments[1:], "--json")
+    assert (broken.exit_code, broken.stdout, events(broken)[0]["code"]) == (3, "", "image_unsupported")
 
 
 @pytest.mark.parametrize(
@@ -285,7 +345,6 @@ def test_errors_are_lines_of_json_where_nobody_reads_them(tmp_path: Path) -> Non
 
 
 PATHS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
-FAILURE = Failure("image_unsupported", 'no, "never",\n nothing')
 
 
 @given(
