@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from service.cli.backup import export_datasets, import_datasets
 from service.cli.calibrate import calibrate
 from service.cli.remote import DEFAULT_URL, Key, Name, Service, Url
-from service.client import calls
+from service.client import Client, Dataset, calls
 from service.errors import BadRequest
 
 app = typer.Typer(no_args_is_help=True)
@@ -56,6 +57,7 @@ def add(
     ] = None,
     image_weight: Annotated[float, typer.Option(help="The examples' part; 1 leaves the names out.")] = 0.5,
     replace: Annotated[bool, typer.Option(help="Replace other content under this name.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Until a long list is built.")] = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
@@ -68,7 +70,17 @@ def add(
     send = calls.replace if replace else calls.register
     with Service(url, key).opened() as client:
         answer = client.made(send(name, content))
+        if wait:
+            answer = _built(client, answer)
     typer.echo(f"{answer.name}: {answer.status}, {answer.class_count} classes")
+
+
+def _built(client: Client, dataset: Dataset) -> Dataset:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(dataset.name, total=1.0)
+        return client.datasets.built(dataset, lambda part: bars.update(task, completed=part))
 
 
 def with_examples(classes: Any, folder: Path, weight: float) -> list[dict[str, Any]]:

@@ -69,6 +69,11 @@ class AsyncDatasets:
     ) -> CalibrationReport:
         return await self._made(calls.calibrate(name, items, options))
 
+    async def built(
+        self, dataset: Dataset, progress: Callable[[float], None] | None = None, wait_s: float | None = None
+    ) -> Dataset:
+        return await self._built(dataset, Waiting.asked(True, progress, wait_s))
+
     async def _built(self, dataset: Dataset, waiting: Waiting | None) -> Dataset:
         if waiting is None or not waiting.lasts(dataset):
             return dataset

@@ -82,6 +82,12 @@ class Datasets:
         """Fit the fusions to labelled pictures: pairs of label (None: of no class) and picture, or the API's items."""
         return self._made(calls.calibrate(name, items, options))
 
+    def built(
+        self, dataset: Dataset, progress: Callable[[float], None] | None = None, wait_s: float | None = None
+    ) -> Dataset:
+        """Wait until what was registered is built. Raises as `register`."""
+        return self._built(dataset, Waiting.asked(True, progress, wait_s))
+
     def _built(self, dataset: Dataset, waiting: Waiting | None) -> Dataset:
         if waiting is None or not waiting.lasts(dataset):
             return dataset

@@ -298,6 +298,13 @@ def test_an_interrupted_run_ends_at_once_and_can_be_continued(tmp_path: Path) ->
     assert growing_lines(tmp_path / "a.jsonl") == 2
 
 
+def test_a_list_is_waited_for(light: LightService, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("\n".join(f"red {number}" for number in range(5000)))
+    words = ["datasets", "add", "many", "--file", tmp_path / "names.txt", "--wait", "--url", light.url]
+    result = CliRunner().invoke(app, [*map(str, words)], catch_exceptions=False)
+    assert "many: ready, 5000 classes" in result.stdout
+
+
 def test_answers_are_printed_as_lines_or_as_reports(light: LightService, folder: Path) -> None:
     arguments = (folder, "--server", light.url, "--dataset", "colours")
     lines = [json.loads(line) for line in run(*arguments, "--json").stdout.splitlines()]

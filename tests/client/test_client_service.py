@@ -155,6 +155,7 @@ def test_a_long_list_is_waited_for_with_progress(client: Client) -> None:
     built = client.datasets.replace("long", names, wait=True, progress=seen.append)
     assert (built.status, built.building, built.class_count, seen[-1]) == ("ready", None, 1000, 1.0)
     assert seen == sorted(seen)
+    assert client.datasets.built(built) == built
     client.datasets.delete("long")
 
 

@@ -1,6 +1,7 @@
 """The chosen models' weights, and where they would come from."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from service.cli.checks.findings import Check
 from service.errors import ServiceError, WeightsMissing
@@ -40,7 +41,7 @@ def _chosen(settings: Settings) -> list[Model]:
 def _weights_of(row: Model, settings: Settings) -> Check:
     from service.engine import weights_store
 
-    name = f"weights of {row.name}"
+    name = f"weights of {Path(row.name).name}"
     pull = f"`l2r2 models pull {row.name}`, or the start, downloads them"
     try:
         files = weights_store(settings).verify(row)
