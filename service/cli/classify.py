@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from service.cli.outputs import Output
 
 Texts = list[str] | None
-Photos = Annotated[
-    list[str], typer.Argument(metavar="PICTURE...", help="Files, folders, or patterns such as '**/*.jpg'.")
-]
+Photos = Annotated[list[str], typer.Argument(metavar="PICTURE", help="Files, folders, or patterns such as '**/*.jpg'.")]
 Names = Annotated[str | None, typer.Option(help="Class names, separated by commas.")]
 Spec = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="Or a dataset as JSON, as in POST /datasets.")

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from service.cli.saying import errors
 from service.client import Recognizer
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from service.models.weights import BarProgress
     from service.stages.options import Options
 
-errors = Console(stderr=True)
 COMPARED_WITH = {"dataset", "dataset_version", "classes", "templates"}
 
 

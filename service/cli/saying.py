@@ -12,19 +12,20 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 PROGRESS_EVERY_S = 10.0
+errors = Console(stderr=True)  # one for all, so that words and a bar do not write into each other
 
 
 def say(event: str, words: str, **facts: Any) -> None:
     """`words` for people, `event` and `facts` for programs."""
-    if sys.stderr.isatty():
-        Console(stderr=True).print(escape(words), highlight=False)
+    if errors.is_terminal:
+        errors.print(escape(words), highlight=False, soft_wrap=True)
     else:
         print(json.dumps({"event": event, **facts}), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def say_error(code: str, detail: str) -> None:
-    if sys.stderr.isatty():
-        Console(stderr=True).print(f"[red]error[/red] ({code}):", escape(detail))
+    if errors.is_terminal:
+        errors.print(f"[red]error[/red] ({code}):", escape(detail))
     else:
         say("error", detail, code=code, detail=detail)
 
@@ -40,7 +41,7 @@ class Steps:
     def step(self) -> None:
         self.done += 1
         self._bars.advance(self._task)
-        if not sys.stderr.isatty() and time.monotonic() - self._said_s >= PROGRESS_EVERY_S:
+        if not errors.is_terminal and time.monotonic() - self._said_s >= PROGRESS_EVERY_S:
             self._said_s = time.monotonic()
             say("progress", "", done=self.done, total=self.total)
 
@@ -49,6 +50,6 @@ class Steps:
 def steps(total: int, done: int = 0) -> Iterator[Steps]:
     """`done` of the `total` were there before."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    shown = sys.stderr.isatty() and total > 1
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as bars:
+    shown = errors.is_terminal and total > 1
+    with Progress(*columns, console=errors, transient=True, disable=not shown) as bars:
         yield Steps(bars, total, done)
