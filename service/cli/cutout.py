@@ -56,7 +56,8 @@ def cutout(
 def _run(
     data: Path, out: Path, options: "CutoutOptions", thresholds: "Thresholds", profile: str | None, workers: int | None
 ) -> "Summary":
-    from service.cli.local import download_bars, errors
+    from service.cli.local import download_bars
+    from service.cli.saying import errors
     from service.evaluation.cutout.run import run
     from service.evaluation.objects import ObjectFinder
     from service.images import ImageLimits

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service.cli.local import errors, load_recognizer, read_options, read_spec
+from service.cli.local import load_recognizer, read_options, read_spec
+from service.cli.saying import errors
 
 if TYPE_CHECKING:
     from service.datasets.records import Dataset

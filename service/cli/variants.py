@@ -41,7 +41,7 @@ def variants(
     ] = "png",
 ) -> None:
     """Make the data sets of Xiao et al. 2020 (Noise or Signal) from labelled pictures, for `l2r2 evaluate`."""
-    from service.cli.local import errors
+    from service.cli.saying import errors
     from service.evaluation.variants import DEFAULT_KINDS
 
     _check_folders(data, out)
