@@ -2,12 +2,12 @@
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -43,12 +43,6 @@ class Block:
     def is_slow(self) -> bool:
         return self.mark == "runs: slow"
 
-    def script(self) -> str:
-        """For a shell, whatever its language."""
-        if self.language == "python":
-            return f"python - <<'PYTHON'\n{self.text}PYTHON\n"
-        return self.text
-
 
 def blocks_of(page: Path) -> Iterator[Block]:
     text = page.read_text(encoding="utf-8")
@@ -61,9 +55,19 @@ def all_blocks(*languages: str) -> list[Block]:
     return [block for page in PAGES for block in blocks_of(page) if not languages or block.language in languages]
 
 
+def scripts_of(blocks: list[Block]) -> Iterator[str]:
+    """For a shell: programs that follow each other in one interpreter, each as if it were alone."""
+    for language, some in groupby(blocks, lambda block: block.language):
+        texts = [block.text for block in some]
+        if language == "python":
+            yield f"python - <<'PROGRAMS'\nfor text in {texts!r}:\n    exec(text, {{'__name__': '__main__'}})\nPROGRAMS"
+        else:
+            yield from texts
+
+
 def run_blocks(blocks: list[Block], url: str, folder: Path) -> str:
     """In one shell, in their order, with the service at `url` in place of the one that they name: what they print."""
-    script = PRELUDE + "\n".join(f"echo {shlex.quote('# ' + block.place)} >&2\n{block.script()}" for block in blocks)
+    script = PRELUDE + "\n".join(scripts_of(blocks))
     script = script.replace(f"http://{HERE}", url).replace(HERE, url.removeprefix("http://"))
     script = _ASKING.sub(lambda found: f"{found[0]} --url {url}", script)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("L2R2_")}
@@ -74,8 +78,7 @@ def run_blocks(blocks: list[Block], url: str, folder: Path) -> str:
         "L2R2_MODELS_CACHE": str(ROOT / "models_cache"),
         "COLUMNS": "200",
     }
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    command = ["bash", "-c", script]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stderr[-3000:]}\n{done.stdout[-2000:]}"
     return done.stdout

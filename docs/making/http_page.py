@@ -17,8 +17,8 @@ Made of the [OpenAPI document](openapi.json), which a running service gives at `
 `Authorization: Bearer KEY` or `X-API-Key: KEY`; then 401, 403 and 429 are possible answers everywhere. Every refusal is
 [one of these problems](errors.md).
 
-Headers for all of them: `X-Request-ID` (letters, digits, dots, dashes and underscores, at most 128) is taken over into the
-answer and the log, else one is made.
+Headers for all of them: `X-Request-ID` (letters, digits, dots, dashes and underscores, at most 128) is taken over into
+the answer and the log, else one is made.
 """
 METHODS = ("get", "post", "put", "delete")
 HIDDEN = "For a raw image body."

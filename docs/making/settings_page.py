@@ -14,9 +14,9 @@ from service.settings import PREFIX, Settings
 
 INTRODUCTION = """# Settings
 
-Read from the environment when `l2r2 serve` starts; `--host`, `--port` and `--profile` win over it. The commands that load
-models themselves read the same settings. A name that begins with `L2R2_` and is not listed here stops the start, and so
-does a value out of its bounds. `L2R2_KEY` is no setting: it is the key that the command line sends to a service.
+Read from the environment when `l2r2 serve` starts; `--host`, `--port` and `--profile` win over it. The commands that
+load models themselves read the same settings. A name that begins with `L2R2_` and is not listed here stops the start,
+and so does a value out of its bounds. `L2R2_KEY` is no setting: it is the key that the command line sends to a service.
 """
 
 

@@ -1,4 +1,4 @@
-"""nginx as the documentation sets it up: replicas are restarted behind it unnoticed, and an overload stays a refusal."""
+"""nginx as the documentation sets it up: replicas are restarted behind it unnoticed, overload stays a refusal."""
 
 import re
 import socket
