@@ -8,9 +8,10 @@ from service.errors import ServiceError
 
 INTRODUCTION = """# Errors
 
-Every refusal is `application/problem+json` (RFC 9457) with `type`, `title`, `status`, `detail`, `code` and `request_id`;
-a refusal of fields has `errors`, each with `field`, `detail` and, where they can be listed, the `allowed` values. Decide
-by `code`: it stays what it is, while `detail` is for people. A batch gives such a problem for each picture that failed.
+Every refusal is `application/problem+json` (RFC 9457) with `type`, `title`, `status`, `detail`, `code` and
+`request_id`; a refusal of fields has `errors`, each with `field`, `detail` and, where they can be listed, the `allowed`
+values. Decide by `code`: it stays what it is, while `detail` is for people. A batch gives such a problem for each
+picture that failed.
 
 What to do about each is under [troubleshooting](../troubleshooting.md).
 

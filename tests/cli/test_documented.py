@@ -6,9 +6,26 @@ from pathlib import Path
 import pytest
 from documents import PAGES, blocks_of, run_blocks  # type: ignore[import-not-found]
 from running import RunningService  # type: ignore[import-not-found]
+from test_readme import labelled_pictures  # type: ignore[import-not-found]
 
 RUN = [page for page in PAGES if any(block.is_run and not block.is_slow for block in blocks_of(page))]
 SLOW = [page for page in PAGES if any(block.is_slow for block in blocks_of(page))]
+FEW = 2  # of each label in `pictures`
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory, photographs: dict[str, bytes]) -> Path:
+    """A folder as the pages name its files: photo.jpg, pictures/ and labelled/ with a folder for each label, and
+    notes.txt, which is no picture."""
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "photo.jpg").write_bytes(photographs["rocket"])
+    (folder / "notes.txt").write_text("no picture")
+    labelled_pictures(folder / "labelled", photographs)
+    for label in (folder / "labelled").iterdir():
+        (folder / "pictures" / label.name).mkdir(parents=True)
+        for picture in sorted(label.iterdir())[:FEW]:
+            shutil.copy(picture, folder / "pictures" / label.name)
+    return folder
 
 
 @pytest.fixture
