@@ -12,13 +12,13 @@ from starlette.types import ASGIApp, Lifespan
 import service
 from service.access.keyring import Keyring
 from service.access.limits import Limits
-from service.api import calibration, classify, datasets, health, page, pages, problems, versions
+from service.api import calibration, classify, datasets, health, inference_protocol, page, pages, problems, versions
 from service.api.body_limits import BodyBounds, BodyLimit
 from service.api.guard import Guard
 from service.api.headers import SecurityHeaders, with_cors
 from service.api.life import Life
 from service.api.middleware import RequestContext
-from service.api.openapi import with_keys
+from service.api.openapi import completed
 from service.api.own_host import OwnHost
 from service.api.state import Parts, State
 from service.datasets.adhoc import AdhocDatasets
@@ -159,10 +159,9 @@ def create_app(
     problems.install(app)
     if settings.docs == "on":
         pages.install(app)
-    if settings.page == "on":
-        page.install(app, settings)
-    for router in (classify.router, datasets.router, versions.router, calibration.router, health.router):
-        app.include_router(router)
+    page.install(app, settings)
+    for module in (classify, datasets, versions, calibration, health, inference_protocol):
+        app.include_router(module.router)
     return app
 
 
@@ -189,8 +188,7 @@ class _Application(FastAPI):
         return RequestContext(SecurityHeaders(inner), lambda: self._state.draining)
 
     def openapi(self) -> dict[str, Any]:
-        settings = self._state.settings
-        return with_keys(super().openapi(), settings.keys_file is not None, settings.public_paths)
+        return completed(super().openapi(), self._state.settings)
 
     @property
     def _state(self) -> State:

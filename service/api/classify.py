@@ -11,7 +11,7 @@ from service.api.classify_bodies import CLASSIFY_BATCH_BODY, CLASSIFY_BODY
 from service.api.compared import Compared, compared_with
 from service.api.deadlines import promising_deadline
 from service.api.disconnect import unless_gone
-from service.api.examples import problems, recognition_example
+from service.api.examples import problems
 from service.api.pictures import Picture, Source
 from service.api.problems import problem_of
 from service.api.schemas import BatchOut, RecognitionOut
@@ -30,7 +30,7 @@ FAULTS = problems(400, 404, 408, 409, 413, 415, 422, 500, 503, 504)
 @router.post(
     "/classify",
     response_model=RecognitionOut,
-    responses={200: {"content": {"application/json": {"example": recognition_example()}}}, **FAULTS},
+    responses=FAULTS,
     openapi_extra=CLASSIFY_BODY,
 )
 async def classify(request: Request) -> Response:

@@ -6,6 +6,8 @@ from service.api.deadlines import DEADLINE_PARAMETER
 from service.api.fields import ClassifyFields
 from service.images import FORMATS
 
+BYTES = "the bytes of a picture"
+
 
 def _fields() -> dict[str, Any]:
     properties: dict[str, Any] = ClassifyFields.model_json_schema()["properties"]
@@ -28,12 +30,14 @@ def _body(name: str, file_schema: dict[str, Any], json_schema: dict[str, Any]) -
         properties = {name: pictures, url_name: url_schema, **_fields()}
         return {"type": "object", "allOf": [{"oneOf": one_of}, {"oneOf": compared_with}], "properties": properties}
 
+    form = {name: [BYTES] if several else BYTES}
+
     def example(field: str, value: str, summary: str, **others: Any) -> dict[str, Any]:
         fields = others or {"dataset": "pets"}
         return {"summary": summary, "value": {field: [value] if several else value, **fields}}
 
     return {
-        "multipart/form-data": {"schema": schema(file_schema)},
+        "multipart/form-data": {"schema": schema(file_schema), "example": {**form, "dataset": "pets", "top_k": 3}},
         "application/json": {
             "schema": schema(json_schema),
             "examples": {
@@ -45,6 +49,7 @@ def _body(name: str, file_schema: dict[str, Any], json_schema: dict[str, Any]) -
     }
 
 
+_IN_QUERY = {"dataset": "pets", "top_k": "3", "branches": "full,fg"}
 _FILE = {"type": "string", "format": "binary"}
 _BASE64 = {"type": "string", "description": "Base64, or a data URI."}
 _URL = {"type": "string", "description": "An https address to fetch the picture from, where L2R2_FETCH_URLS is on."}
@@ -55,10 +60,14 @@ _RAW_PARAMETERS = [
         "required": False,
         "description": f"{schema.get('description', '')} For a raw image body.",
         "schema": {"type": "string"},
+        **({"example": _IN_QUERY[name]} if name in _IN_QUERY else {}),
     }
     for name, schema in _fields().items()
 ]
-_RAW = {media_type: {"schema": _FILE} for media_type in (*sorted(set(FORMATS.values())), "application/octet-stream")}
+_RAW = {
+    media_type: {"schema": _FILE, "example": BYTES}
+    for media_type in (*sorted(set(FORMATS.values())), "application/octet-stream")
+}
 
 CLASSIFY_BODY: dict[str, Any] = {
     "parameters": [*_RAW_PARAMETERS, DEADLINE_PARAMETER],

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from service.api.dataset_content import DatasetIn, DatasetPut, Unchecked, checked
 from service.api.dataset_schemas import DatasetList, DatasetOut, DatasetSummary
-from service.api.examples import DATASET_EXAMPLES, DATASET_OUT_EXAMPLE, problems
+from service.api.examples import DATASET_EXAMPLES, problems
 from service.api.exemplars import Exemplars, reference_to
 from service.api.state import parts_of
 from service.datasets.records import DatasetInfo
@@ -19,7 +19,7 @@ from service.recognition.calibration import NEUTRAL
 from service.recognition.priors import Prior
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
-BUILT = {"description": "Registered and ready", "content": {"application/json": {"example": DATASET_OUT_EXAMPLE}}}
+BUILT = {"model": DatasetOut, "description": "Registered and ready"}
 BUILDING = {"model": DatasetOut, "description": "Kept; prototypes are being built, see `status` and `progress`"}
 NewDataset = Annotated[Any, Unchecked(DatasetIn), Body(openapi_examples=DATASET_EXAMPLES)]
 OtherContent = Annotated[Any, Unchecked(DatasetPut), Body()]

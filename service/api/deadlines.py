@@ -14,6 +14,7 @@ DEADLINE_PARAMETER = {  # for the OpenAPI document
     "description": "Milliseconds in which the answer is of use, where that is fewer than the service allows. A request "
     "that cannot be answered by then is refused at once (503, with `Retry-After`).",
     "schema": {"type": "integer", "minimum": 1},
+    "example": 10_000,
 }
 MOST_DIGITS = 12
 

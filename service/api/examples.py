@@ -2,9 +2,28 @@
 
 from typing import Any
 
-from service.api.problems import MEDIA_TYPE
+from service.api.problems import MEDIA_TYPE, problem_of
+from service.errors import (
+    BadRequest,
+    BodyTooLarge,
+    DatasetConflict,
+    DatasetNotFound,
+    DeadlineExceeded,
+    FieldProblem,
+    Forbidden,
+    InvalidFields,
+    ModelFailed,
+    Overloaded,
+    RateLimited,
+    RequestTimeout,
+    ServiceError,
+    StorageFull,
+    Unauthorized,
+    UnsupportedMediaType,
+)
 
 PROBLEM = "#/components/schemas/Problem"
+REQUEST_ID = "0f8fad5bd9cb469fa16570867728950e"
 _TITLES = {
     400: "The request cannot be parsed",
     401: "A valid key is needed",
@@ -21,21 +40,21 @@ _TITLES = {
     504: "The request took too long",
     507: "There is no room to keep it; nothing was changed",
 }
-_CODES = {
-    400: "malformed_request",
-    401: "unauthorized",
-    403: "forbidden",
-    404: "dataset_not_found",
-    408: "request_timeout",
-    409: "dataset_conflict",
-    413: "image_too_large",
-    415: "image_unsupported",
-    422: "invalid_fields",
-    429: "rate_limited",
-    500: "model_failed",
-    503: "overloaded",
-    504: "deadline_exceeded",
-    507: "storage_full",
+_SAID: dict[int, ServiceError] = {
+    400: BadRequest("the body is not valid JSON"),
+    401: Unauthorized("a key is needed here; send one as `Authorization: Bearer KEY` or `X-API-Key: KEY`"),
+    403: Forbidden("this needs a key of the scope manage; this one's: classify"),
+    404: DatasetNotFound("no dataset is named 'pets'; register it by POST /datasets"),
+    408: RequestTimeout("the body did not arrive within 30 s"),
+    409: DatasetConflict("'pets' exists with other content; PUT /datasets/pets replaces it"),
+    413: BodyTooLarge("the body has 50000000 bytes; at most 33554432"),
+    415: UnsupportedMediaType("text/plain is not accepted; send JSON"),
+    422: InvalidFields(FieldProblem("fusion", "'best' is not known", ("max_confidence", "average"))),
+    429: RateLimited("the key may ask 600 times a minute", retry_after_s=1),
+    500: ModelFailed("the encoder failed on this input"),
+    503: Overloaded("an answer would take 12.5 s, and has to come within 10.0 s", retry_after_s=3),
+    504: DeadlineExceeded("no answer within 60 s"),
+    507: StorageFull("nothing was kept: the disk is full"),
 }
 
 
@@ -44,31 +63,21 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": _TITLES[status],
-            "content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM}, "example": _problem(status)}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM}, "example": problem_example(status)}},
         }
         for status in statuses
     }
 
 
-def _problem(status: int) -> dict[str, Any]:
-    example: dict[str, Any] = {
-        "type": f"urn:l2r2:problem:{_CODES[status]}",
-        "title": _TITLES[status],
-        "status": status,
-        "detail": "what was found, and what would be right",
-        "code": _CODES[status],
-        "request_id": "0f8fad5bd9cb469fa16570867728950e",
-    }
-    if status == 422:
-        example["errors"] = [{"field": "fusion", "detail": "'best' is not known", "allowed": ["max_confidence"]}]
-    return example
+def problem_example(status: int) -> dict[str, Any]:
+    return problem_of(_SAID[status]) | {"request_id": REQUEST_ID}
 
 
 def recognition_example() -> dict[str, Any]:
     beagle = {"label": "beagle", "confidence": 0.93}
     dingo = {"label": "dingo", "confidence": 0.51}
     return {
-        "request_id": "0f8fad5bd9cb469fa16570867728950e",
+        "request_id": REQUEST_ID,
         "dataset": "dogs",
         "dataset_version": "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab",
         **beagle,

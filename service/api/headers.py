@@ -1,14 +1,14 @@
-"""What browsers are told about every answer, and whose pages they let ask."""
+"""What is told with every answer, and whose pages browsers let ask."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.answer_headers import ALWAYS, UNLESS_SAID
+from service.answer_headers import ALWAYS, UNLESS_SAID, VERSION_HEADER
 from service.api.deadlines import DEADLINE_HEADER
 
 ASKED = ("Authorization", "X-API-Key", "X-Request-ID", DEADLINE_HEADER)
-SHOWN = ("X-Request-ID", "Retry-After", "Location", "WWW-Authenticate")
+SHOWN = ("X-Request-ID", "Retry-After", "Location", "WWW-Authenticate", VERSION_HEADER)
 
 
 class SecurityHeaders:

@@ -14,7 +14,7 @@ from service.telemetry import key_name, request_id
 HEADER = "x-request-id"
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 LONGEST_PATH = 512  # characters of it that are logged
-_QUIET = ("/livez", "/readyz", "/startupz", "/healthz")
+_QUIET = ("/livez", "/readyz", "/startupz", "/healthz", "/v2/health/live", "/v2/health/ready")
 log = logging.getLogger("service.access")
 
 
