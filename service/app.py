@@ -159,8 +159,7 @@ def create_app(
     problems.install(app)
     if settings.docs == "on":
         pages.install(app)
-    if settings.page == "on":
-        page.install(app, settings)
+    page.install(app, settings)
     for module in (classify, datasets, versions, calibration, health, inference_protocol):
         app.include_router(module.router)
     return app

@@ -44,6 +44,9 @@ class _Files(StaticFiles):
 
 
 def install(app: FastAPI, settings: Settings) -> None:
+    """Unless the settings leave it out."""
+    if settings.page == "off":
+        return
     text = (FOLDER / "index.html").read_text(encoding="utf-8")
     body = text if _docs_are_open(settings) else text.replace(DOCS_LINK, "")
     headers = {

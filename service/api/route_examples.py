@@ -60,6 +60,7 @@ MODELS = {
     "encoder": MODEL | {"name": "embedded", "family": "embedded_clip", "note": "CLIP and a text projector"},
     "box_threshold": 0.3,
     "box_margin": 0.0,
+    "pad_colour": "#7b7568",
     "max_body_bytes": 33_554_432,
     "usual_branches": ["full", "fg", "fg_mask"],
     "branches": {"full": "the whole picture"},

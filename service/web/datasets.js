@@ -8,14 +8,15 @@ import { atField, clear, show } from "./trouble.js";
 const AGAIN_MS = 1000;
 let opened = null; // aborted when the view is left
 let use = () => {};
-let fileNames = null; // of the last file, as long as its text stands unchanged: a line may hold commas
+let fromFile = null; // `doubles` of a file whose lines the text holds: they may hold commas
 
 export function wireDatasets(useDataset) {
   use = useDataset;
   find("register").addEventListener("submit", (event) => { event.preventDefault(); register("POST"); });
-  find("new-classes").addEventListener("input", () => { fileNames = null; countClasses(); });
+  find("new-classes").addEventListener("input", () => { fromFile = fromFile && find("new-classes").value ? { doubles: 0 } : null; countClasses(); });
   find("choose-list").addEventListener("click", () => find("list-file").click());
   find("list-file").addEventListener("change", (event) => { readList(event.target.files[0]); event.target.value = ""; });
+  find("register").addEventListener("drop", (event) => { if (event.dataTransfer.files.length) readList(event.dataTransfer.files[0]); });
 }
 
 export function openDatasets() {
@@ -92,26 +93,32 @@ async function remove(name) {
   openDatasets();
 }
 
+function listed() {
+  const { names, doubles } = namesIn(find("new-classes").value, fromFile !== null);
+  return { names, doubles: doubles + (fromFile?.doubles ?? 0) };
+}
+
 function countClasses() {
-  const { names, doubles } = fileNames ?? namesIn(find("new-classes").value);
+  const { names, doubles } = listed();
   const left = doubles ? ` ${plural(doubles, "name")} given twice, kept once.` : "";
   find("new-classes-count").textContent = names.length ? `${words({ class_count: names.length })}.${left}` : "";
 }
 
 async function readList(file) {
   clear(find("register-trouble"), find("register"));
-  fileNames = namesInFile(file.name, await file.text());
-  find("new-classes").value = fileNames.names.join("\n");
+  const { names, doubles } = namesInFile(file.name, await file.text());
+  fromFile = { doubles };
+  find("new-classes").value = names.join("\n");
   if (!find("new-name").value) find("new-name").value = file.name.replace(/\.[^.]*$/, "").replace(/[^\w.-]+/g, "-");
   countClasses();
-  if (fileNames.names.length === 0) atField(find("register"), "classes", `${file.name} holds no names.`);
-  say(`${words({ class_count: fileNames.names.length })} read from ${file.name}.`);
+  if (names.length === 0) atField(find("register"), "classes", `${file.name} holds no names.`);
+  say(`${words({ class_count: names.length })} read from ${file.name}.`);
 }
 
 /** The form's words as a request; null, with words at the fields, where something is missing. */
 function content() {
   const form = find("register"), name = find("new-name").value.trim(), template = find("new-template").value.trim();
-  const { names } = fileNames ?? namesIn(find("new-classes").value);
+  const { names } = listed();
   clear(find("register-trouble"), form);
   if (!name) atField(form, "name", "Give it a name.");
   if (!names.length) atField(form, "classes", "Give at least one class name.");
@@ -130,7 +137,7 @@ async function register(method) {
     const state = made.status === "ready" ? "is ready." : "is being built.";
     say(`${made.name} ${state}`);
     form.reset();
-    fileNames = null;
+    fromFile = null;
     countClasses();
     openDatasets();
   } catch (problem) {

@@ -5,6 +5,7 @@ import { SAMPLES } from "./samples.js";
 import { cropOf } from "./views.js";
 
 let shownUrl = null;
+const elsewhere = () => find("recognize").hidden; // another view is open
 
 /** Wires every way in; `taken(blob, name, sample)` is called with each picture, `refused(words)` with what is none. */
 export function wirePicture(taken, refused) {
@@ -17,9 +18,11 @@ export function wirePicture(taken, refused) {
     find(input).addEventListener("change", (event) => { take(event.target.files); event.target.value = ""; });
   }
   document.addEventListener("paste", (event) => {
-    if (!event.clipboardData?.files.length) return;
+    const carried = event.clipboardData;
+    const isText = carried?.types.includes("text/plain") && event.target.closest?.("textarea, input");
+    if (!carried?.files.length || isText || elsewhere()) return;
     event.preventDefault();
-    take(event.clipboardData.files);
+    take(carried.files);
   });
   wireDrops(take, refused);
   find("samples").append(...SAMPLES.map((sample) => sampleButton(sample, taken, refused)));
@@ -37,6 +40,7 @@ function wireDrops(take, refused) {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     mark(0);
+    if (elsewhere()) return;
     if (event.dataTransfer.files.length) take(event.dataTransfer.files);
     else refused("Only files can be dropped here. Save the picture first, or copy and paste it.");
   });

@@ -9,6 +9,7 @@ import { atField, clear, show } from "./trouble.js";
 import { WIDE_MARGIN } from "./views.js";
 
 const SETTLED_MS = 250;
+const FORM_BYTES = 16_384; // of a request, besides its picture
 const MOST_SHOWN = 10;
 const NAMED_COLOURS = { black: "#000000", white: "#ffffff" };
 const READS_PROMPTS = ["grounding_dino", "owlv2"];
@@ -50,11 +51,17 @@ export async function openRecognize() {
   }
   listDatasets();
   showSettings();
-  if (state.wanted === null) return undefined;
+  if (state.wanted === null) return datasetIsStale() ? chooseSource() : undefined;
   document.querySelector("[name=source][value=dataset]").checked = true;
   find("dataset").value = state.wanted;
   state.wanted = null;
   return chooseSource();
+}
+
+/** Deleted or replaced since it was chosen. */
+function datasetIsStale() {
+  if (!usesDataset()) return false;
+  return state.dataset?.version !== state.datasets.find((entry) => entry.name === find("dataset").value)?.version;
 }
 
 /** Opens the view with a dataset chosen. */
@@ -177,6 +184,9 @@ async function ask(byHand, ready = null) {
     find("names").focus();
     return refuse("classes", "Type at least one name.");
   }
+  const most = state.models?.max_body_bytes;
+  if (state.blob.size + FORM_BYTES > most) // refused before it is read, which a browser takes for a broken connection
+    return refuse("image", `This picture has ${megabytes(state.blob.size)}; the service takes at most ${megabytes(most)}.`);
   const asking = state.asking = new AbortController();
   busy(true);
   try {
@@ -195,6 +205,7 @@ async function ask(byHand, ready = null) {
   return undefined;
 }
 
+const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 function showLooks(answer, margin) {

@@ -177,6 +177,19 @@ def test_what_is_missing_is_said_before_anything_is_sent(visit: Visit) -> None:
     expect(visit.at("#names")).to_be_focused()
 
 
+def test_a_picture_beyond_what_the_service_reads_is_not_sent(visit: Visit, api: httpx.Client) -> None:
+    small = api.get("/models").json() | {"max_body_bytes": 100_000}
+    visit.page.route("**/models", lambda route: route.fulfill(json=small))
+    with visit.page.expect_response("**/models"):
+        visit.page.reload()
+    expect(visit.at("#fusion option")).not_to_have_count(0)
+    visit.page.fill("#names", CLASSES)
+    file = {"name": "a.png", "mimeType": "image/png", "buffer": picture_of(COLOURS["red"]) + bytes(90_000)}
+    visit.page.set_input_files("#file", file)
+    expect(visit.at("[data-field~=image]")).to_have_text("This picture has 0.1 MB; the service takes at most 0.1 MB.")
+    expect(visit.at("#ask")).to_have_text("Recognize")
+
+
 def refusing(error: ServiceError) -> Callable[[Route], None]:
     """The service's own words of an error, in the place of an answer."""
     answer = problem_response(error)
@@ -445,6 +458,7 @@ def test_it_works_behind_a_proxy_that_adds_a_prefix(visit: Visit) -> None:
         asked.append(route.request.url)
         route.continue_(url=route.request.url.replace("/some/prefix", ""))
 
+    visit.page.wait_for_load_state("networkidle")  # what the page without it still loads
     visit.page.route("**/some/prefix/**", without_prefix)
     addresses: list[str] = []
     visit.page.on("request", lambda request: addresses.append(request.url))
@@ -466,14 +480,19 @@ class Modules:
         )
 
 
+@pytest.fixture(scope="module")
+def modules(views: dict[str, Visit]) -> Modules:
+    return Modules(views["beginning"])
+
+
 edges = st.floats(-50, 250, allow_nan=False, width=32)
 boxes = st.tuples(
     edges, edges, st.floats(0.25, 200, width=32), st.floats(0.25, 200, width=32), st.floats(0, 1, width=32)
 )
 
 
-def test_crops_are_those_of_the_service(visit: Visit) -> None:
-    modules, width, height = Modules(visit), 160, 120
+def test_crops_are_those_of_the_service(modules: Modules) -> None:
+    width, height = 160, 120
 
     @settings(max_examples=20)
     @given(st.lists(boxes, min_size=1, max_size=30))
@@ -499,13 +518,13 @@ DRAWING = """(() => {
 })()"""
 
 
-def test_the_crop_drawn_is_the_one_that_the_encoder_saw(visit: Visit) -> None:
+def test_the_crop_drawn_is_the_one_that_the_encoder_saw(modules: Modules) -> None:
     width, height, margin, pad = 90, 60, 0.125, (123, 117, 104)
     rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     rgba = np.dstack([rgb, np.full((height, width), 255, np.uint8)]).ravel().tolist()
     box = Box(10.4, 20.0, 61.0, 41.5)
     scene = {"width": width, "height": height, "rgba": rgba, "box": vars(box), "margin": margin, "pad": "#7b7568"}
-    rows, columns, pixels = Modules(visit)("views", DRAWING, scene)
+    rows, columns, pixels = modules("views", DRAWING, scene)
     shown = np.array(pixels, np.uint8).reshape(rows, columns, 4)[..., :3]
     assert np.array_equal(shown, foreground(rgb, box, pad, margin))
 
@@ -513,9 +532,7 @@ def test_the_crop_drawn_is_the_one_that_the_encoder_saw(visit: Visit) -> None:
 cells = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")) | st.sampled_from('",;\n\r'), max_size=8)
 
 
-def test_tables_are_read_as_they_were_written(visit: Visit) -> None:
-    modules = Modules(visit)
-
+def test_tables_are_read_as_they_were_written(modules: Modules) -> None:
     @settings(max_examples=40)
     @given(st.lists(st.lists(cells, min_size=2, max_size=3), max_size=4))
     def law(rows: list[list[str]]) -> None:
@@ -536,5 +553,5 @@ def test_tables_are_read_as_they_were_written(visit: Visit) -> None:
         ("a.csv", "", []),
     ],
 )
-def test_names_come_out_of_files(visit: Visit, file: str, text: str, names: list[str]) -> None:
-    assert Modules(visit)("names", "it.namesInFile(...given).names", [file, text]) == names
+def test_names_come_out_of_files(modules: Modules, file: str, text: str, names: list[str]) -> None:
+    assert modules("names", "it.namesInFile(...given).names", [file, text]) == names
