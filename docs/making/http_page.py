@@ -73,15 +73,13 @@ def _is_field(parameter: Mapping[str, Any]) -> bool:
 
 def _body(content: Mapping[str, Any]) -> Iterator[str]:
     """Forms of one and the same fields are shown once."""
-    tables: dict[str, list[str]] = {}
+    forms: dict[str, list[str]] = {}
     for media_type, entry in content.items():
         schema = entry["schema"]
-        if "properties" in schema:
-            tables.setdefault("\n".join(_fields(schema)), []).append(f"`{media_type}`")
-        else:
-            yield from (f"Body, `{media_type}`: {_type(schema)}", "")
-    for table, media_types in tables.items():
-        yield from (f"Body, {' or '.join(media_types)}:", "", table, "")
+        form = "\n\n" + "\n".join(_fields(schema)) if "properties" in schema else f" {_type(schema)}"
+        forms.setdefault(form, []).append(f"`{media_type}`")
+    for form, media_types in forms.items():
+        yield from (f"Body, {', '.join(media_types)}:{form}", "")
 
 
 def _schema(name: str, schema: Mapping[str, Any]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from test_readme import labelled_pictures  # type: ignore[import-not-found]
 
 RUN = [page for page in PAGES if any(block.is_run and not block.is_slow for block in blocks_of(page))]
 SLOW = [page for page in PAGES if any(block.is_slow for block in blocks_of(page))]
-FEW = 2  # of each label in `pictures`
+LABELS = {"chelsea": "cat", "coffee": "cup of coffee", "astronaut": "astronaut", "rocket": "rocket"}
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +21,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, photographs: dict[str, by
     (folder / "photo.jpg").write_bytes(photographs["rocket"])
     (folder / "notes.txt").write_text("no picture")
     labelled_pictures(folder / "labelled", photographs)
-    for label in (folder / "labelled").iterdir():
-        (folder / "pictures" / label.name).mkdir(parents=True)
-        for picture in sorted(label.iterdir())[:FEW]:
-            shutil.copy(picture, folder / "pictures" / label.name)
+    for name, label in LABELS.items():
+        (folder / "pictures" / label).mkdir(parents=True)
+        (folder / "pictures" / label / f"{name}.jpg").write_bytes(photographs[name])
     return folder
 
 
