@@ -89,8 +89,8 @@ class AsyncClient:
                 raise error
             await asyncio.sleep(wait_s)
 
-    async def _once(self, request: dict[str, Any]) -> httpx.Response | httpx.TransportError:
+    async def _once(self, request: dict[str, Any]) -> httpx.Response | httpx.RequestError:
         try:
             return await self._http.request(**request)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return error

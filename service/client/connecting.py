@@ -71,7 +71,7 @@ class Connection:
         }
 
     def fate(
-        self, call: Call[Any], attempts: Attempts, outcome: httpx.Response | httpx.TransportError
+        self, call: Call[Any], attempts: Attempts, outcome: httpx.Response | httpx.RequestError
     ) -> tuple[ServiceError, float | None]:
         """What went wrong, and after how many seconds to try again; None: not at all."""
         if isinstance(outcome, httpx.Response):
@@ -80,7 +80,7 @@ class Connection:
             return refusal, attempts.after_refusal(refusal.status, refusal.code, wanted_s)
         return self._gone(outcome, attempts), attempts.after_break(outcome, repeatable=call.repeatable)
 
-    def _gone(self, error: httpx.TransportError, attempts: Attempts) -> ServiceError:
+    def _gone(self, error: httpx.RequestError, attempts: Attempts) -> ServiceError:
         if isinstance(error, httpx.ReadTimeout):
             detail = f"no answer from {self.url} in time (at most {attempts.deadline_s:g} s)"
             return problem_from({"code": "deadline_exceeded", "detail": detail}, 504)

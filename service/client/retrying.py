@@ -63,7 +63,7 @@ class Attempts:
         self._refusals += 1
         return self._within(self._backoff_s(self._refusals) if retry_after_s is None else retry_after_s)
 
-    def after_break(self, error: httpx.TransportError, *, repeatable: bool) -> float | None:
+    def after_break(self, error: httpx.RequestError, *, repeatable: bool) -> float | None:
         """Seconds to wait. What may have reached the service is made again only where that does no harm."""
         if not isinstance(error, NEVER_SENT) and not (repeatable and isinstance(error, BROKEN_OFF)):
             return None

@@ -105,8 +105,8 @@ class Client:
             if wait_s is None or (ending or self._closing).wait(wait_s):
                 raise error
 
-    def _once(self, request: dict[str, Any]) -> httpx.Response | httpx.TransportError:
+    def _once(self, request: dict[str, Any]) -> httpx.Response | httpx.RequestError:
         try:
             return self._http.request(**request)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return error

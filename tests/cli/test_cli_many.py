@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -287,12 +288,16 @@ def test_an_interrupted_run_ends_at_once_and_can_be_continued(tmp_path: Path) ->
     words = ["classify", tmp_path, "--dataset", "pets", "-o", tmp_path / "a.jsonl", "--concurrency", 1]
     with misbehaving(answers(DATASET), answers(), answers(), lambda _: never.wait(60)) as server:
         command = [sys.executable, "-m", "service", *map(str, words), "--server", server.url]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        while len(server.seen) < 4 and process.poll() is None:
-            os.sched_yield()
-        process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=30)[1]
-        never.set()
+        heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # also where whoever started the tests does not
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeding)
+        try:
+            while len(server.seen) < 4 and process.poll() is None:
+                os.sched_yield()
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
+            never.set()
     assert process.returncode == 130
     assert (json.loads(said)["event"], json.loads(said)["answered"]) == ("interrupted", 2)
     assert growing_lines(tmp_path / "a.jsonl") == 2

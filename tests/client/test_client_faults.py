@@ -5,10 +5,11 @@ import threading
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-from misbehaving import ANSWER, answers, misbehaving, refuses, resets, shows  # type: ignore[import-not-found]
+from misbehaving import ANSWER, answers, misbehaving, refuses, resets, send, shows  # type: ignore[import-not-found]
 
 from service.client import (
     Answer,
@@ -128,6 +129,16 @@ def test_limits_refusals_that_last_end_as_what_they_are(ask: Ask) -> None:
 )
 def test_what_is_no_answer_of_ours_is_a_problem_too(ask: Ask, act: Any, words: str) -> None:
     with misbehaving(act) as server, pytest.raises(ProblemError, match=words):
+        ask(server.url)
+    assert len(server.seen) == 1
+
+
+@both
+def test_an_answer_that_cannot_be_unpacked_is_none(ask: Ask) -> None:
+    def packed(handler: BaseHTTPRequestHandler) -> None:
+        send(handler, 200, "application/json", b"no gzip", {"Content-Encoding": "gzip"})
+
+    with misbehaving(packed) as server, pytest.raises(ServiceUnreachable):
         ask(server.url)
     assert len(server.seen) == 1
 
