@@ -15,6 +15,12 @@ from datetime import UTC, datetime
 
 request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id", default=None)
 key_name: contextvars.ContextVar[str | None] = contextvars.ContextVar("key_name", default=None)  # of who asks
+trace_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("trace_id", default=None)  # 32 hex digits
+# Code and reason of the problem that the request is answered with
+problem: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar("problem", default=None)
+# Who wants to know of each stage its name, and when it began and ended in seconds of `time.perf_counter`
+StageSeen = Callable[[str, float, float], None]
+stage_seen: contextvars.ContextVar[StageSeen | None] = contextvars.ContextVar("stage_seen", default=None)
 
 BUSY_FOR_S = 1.0
 PACE_MEMORY_S = 5.0  # of work, in which what is known loses two thirds of its weight
@@ -63,7 +69,7 @@ class TextLines(logging.Formatter):
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:
     own = {name: _sayable(value) for name, value in vars(record).items() if name not in _STANDARD}
-    current = {"request_id": request_id.get(), "key": key_name.get()}
+    current = {"request_id": request_id.get(), "trace_id": trace_id.get(), "key": key_name.get()}
     return own | {name: value for name, value in current.items() if value is not None}
 
 
@@ -159,7 +165,8 @@ class Occupancy:
 
 @dataclass
 class Stopwatch:
-    """The time of each stage that took place: what is done at the same time for the same stage counts once."""
+    """The time of each stage that took place: what is done at the same time for the same stage counts once. Whoever is
+    `stage_seen` when it is made is told of each."""
 
     clock: Callable[[], float] = time.perf_counter  # seconds
     started_s: float = field(init=False)
@@ -168,6 +175,7 @@ class Stopwatch:
 
     def __post_init__(self) -> None:
         self.started_s = self.clock()
+        self._seen = stage_seen.get()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -181,7 +189,10 @@ class Stopwatch:
             if under_way > 1:
                 self._under_way[name] = under_way - 1, start_s
             else:
-                self.stages_ms[name] = self.stages_ms.get(name, 0.0) + 1000 * (self.clock() - start_s)
+                end_s = self.clock()
+                self.stages_ms[name] = self.stages_ms.get(name, 0.0) + 1000 * (end_s - start_s)
+                if self._seen is not None:
+                    self._seen(name, start_s, end_s)
 
     def read_ms(self) -> dict[str, float]:
         return self.stages_ms | {"total": 1000 * (self.clock() - self.started_s)}

@@ -2,39 +2,58 @@
 
 import logging
 import re
-import time
 import uuid
 from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.telemetry import key_name, request_id
+from service.observing.observer import Observer
+from service.telemetry import key_name, problem, request_id, trace_id
 
 HEADER = "x-request-id"
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 LONGEST_PATH = 512  # characters of it that are logged
-_QUIET = ("/livez", "/readyz", "/startupz", "/healthz")
+_QUIET = ("/livez", "/readyz", "/startupz", "/healthz", "/metrics")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+_TRACE_CONTEXT = ("traceparent", "tracestate")
 log = logging.getLogger("service.access")
 
 
 class RequestContext:
-    """Takes the caller's request id or makes one, sends it back, and logs the request when it is answered.
+    """Takes the caller's request id or makes one, sends it back, and logs the request when it is answered. The name of
+    its trace is the caller's own (W3C `traceparent`), or a new one where traces are made.
 
     is_draining: then every answer is its connection's last, so that what comes next goes to another replica.
     """
 
-    def __init__(self, app: ASGIApp, is_draining: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        is_draining: Callable[[], bool] = lambda: False,
+        observer: Observer | None = None,
+        route_of: Callable[[str], str] = lambda _path: "",
+    ) -> None:
         self._app, self._is_draining = app, is_draining
+        self._observer, self._route_of = observer or Observer(), route_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        asked = Headers(scope=scope).get(HEADER, "")
+        headers = Headers(scope=scope)
+        asked = headers.get(HEADER, "")
         own_id = asked if _ACCEPTABLE_ID.fullmatch(asked) else uuid.uuid4().hex
-        token, no_key = request_id.set(own_id), key_name.set(None)
-        started_s, status = time.perf_counter(), 0
+        context = {name: headers[name] for name in _TRACE_CONTEXT if name in headers}
+        observed = self._observer.request(scope["method"], scope["path"], own_id, context)
+        named = _TRACEPARENT.fullmatch(context.get("traceparent", ""))
+        told = (
+            (request_id, request_id.set(own_id)),
+            (trace_id, trace_id.set(observed.trace_id or (named[1] if named else None))),
+            (key_name, key_name.set(None)),
+            (problem, problem.set(None)),
+        )
+        status = 0
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -48,10 +67,12 @@ class RequestContext:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            duration_ms = round(1000 * (time.perf_counter() - started_s), 1)
+            exchange = observed.end(scope["method"], self._route_of(scope["path"]), status, problem.get())
             level = logging.DEBUG if scope["path"] in _QUIET else logging.INFO
-            path = scope["path"][:LONGEST_PATH]
-            extra = {"method": scope["method"], "path": path, "status": status, "duration_ms": duration_ms}
-            log.log(level, "request", extra=extra)  # with the name of the key, which the guard has set
-            key_name.reset(no_key)
-            request_id.reset(token)
+            path, duration_ms = scope["path"][:LONGEST_PATH], round(1000 * exchange.took_s, 1)
+            extra = {"method": scope["method"], "path": path, "route": exchange.route, "status": status}
+            extra |= {"code": exchange.problem[0]} if exchange.problem else {}
+            # With the name of the key, which the guard has set
+            log.log(level, "request", extra={**extra, "duration_ms": duration_ms})
+            for variable, token in told:
+                variable.reset(token)

@@ -210,8 +210,9 @@ def test_requirements_are_the_projects_own(tmp_path: Path) -> None:
     (run,) = stages()["requirements"].all("RUN")
     subprocess.run(["sh", "-c", run], cwd=tmp_path, env=os.environ | {"PATH": path}, check=True)
     project = tomllib.loads(text_of("pyproject.toml"))["project"]
+    extras = project["optional-dependencies"]
     assert (tmp_path / "all.txt").read_text().split("\n") == [
-        *project["dependencies"], *project["optional-dependencies"]["postgres"], ""
+        *project["dependencies"], *extras["postgres"], *extras["otel"], ""
     ]  # fmt: skip
     torch = next(line for line in project["dependencies"] if re.match(r"torch\b", line))
     assert (tmp_path / "torch.txt").read_text().split() == [torch, "torchvision"]
