@@ -63,8 +63,7 @@ class Batcher(Generic[Item, Result]):
     ) -> None:
         if max_batch < 1 or max_waiting < 1:
             raise ValueError(f"max_batch and max_waiting are at least 1, not {max_batch} and {max_waiting}")
-        self.name = name
-        self._run = run
+        self.name, self._run = name, run
         self._max_batch, self._max_waiting, self._weigh = max_batch, max_waiting, weigh
         self._turn = turn or nullcontext()
         self._waiting: deque[tuple[Item, Future[Result]]] = deque()
@@ -90,7 +89,8 @@ class Batcher(Generic[Item, Result]):
             if len(self._waiting) >= self._max_waiting:
                 self._waiting = deque(entry for entry in self._waiting if not entry[1].cancelled())
             if len(self._waiting) >= self._max_waiting:
-                raise Overloaded(f"{len(self._waiting)} items already wait for the {self.name}", retry_after_s=1, of="queue")
+                detail = f"{len(self._waiting)} items already wait for the {self.name}"
+                raise Overloaded(detail, retry_after_s=1, of="queue")
             future: Future[Result] = Future()
             self._waiting.append((item, future))
             self._changed.notify()

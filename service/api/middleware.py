@@ -3,11 +3,13 @@
 import logging
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.observing.exchange import Exchange
 from service.observing.observer import Observer
 from service.telemetry import key_name, problem, request_id, trace_id
 
@@ -46,13 +48,6 @@ class RequestContext:
         own_id = asked if _ACCEPTABLE_ID.fullmatch(asked) else uuid.uuid4().hex
         context = {name: headers[name] for name in _TRACE_CONTEXT if name in headers}
         observed = self._observer.request(scope["method"], scope["path"], own_id, context)
-        named = _TRACEPARENT.fullmatch(context.get("traceparent", ""))
-        told = (
-            (request_id, request_id.set(own_id)),
-            (trace_id, trace_id.set(observed.trace_id or (named[1] if named else None))),
-            (key_name, key_name.set(None)),
-            (problem, problem.set(None)),
-        )
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -64,15 +59,40 @@ class RequestContext:
                     MutableHeaders(scope=message)["connection"] = "close"
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_with_id)
-        finally:
-            exchange = observed.end(scope["method"], self._route_of(scope["path"]), status, problem.get())
-            level = logging.DEBUG if scope["path"] in _QUIET else logging.INFO
-            path, duration_ms = scope["path"][:LONGEST_PATH], round(1000 * exchange.took_s, 1)
-            extra = {"method": scope["method"], "path": path, "route": exchange.route, "status": status}
-            extra |= {"code": exchange.problem[0]} if exchange.problem else {}
-            # With the name of the key, which the guard has set
-            log.log(level, "request", extra={**extra, "duration_ms": duration_ms})
-            for variable, token in told:
-                variable.reset(token)
+        with _told(own_id, observed.trace_id or _trace_of(context)):
+            try:
+                await self._app(scope, receive, send_with_id)
+            finally:
+                route = self._route_of(scope["path"])
+                _log(scope, observed.end(scope["method"], route, status, problem.get()))
+
+
+def _trace_of(context: Mapping[str, str]) -> str | None:
+    """The trace that the caller names, if he does."""
+    named = _TRACEPARENT.fullmatch(context.get("traceparent", ""))
+    return named[1] if named else None
+
+
+@contextmanager
+def _told(own_id: str, trace: str | None) -> Iterator[None]:
+    """For what is logged meanwhile. The guard sets the key's name, and whoever answers with a problem tells of it."""
+    own, traced, no_key, no_problem = request_id.set(own_id), trace_id.set(trace), key_name.set(None), problem.set(None)
+    try:
+        yield
+    finally:
+        request_id.reset(own)
+        trace_id.reset(traced)
+        key_name.reset(no_key)
+        problem.reset(no_problem)
+
+
+def _log(scope: Scope, exchange: Exchange) -> None:
+    level = logging.DEBUG if scope["path"] in _QUIET else logging.INFO
+    extra = {
+        "method": scope["method"],
+        "path": scope["path"][:LONGEST_PATH],
+        "route": exchange.route,
+        "status": exchange.status,
+        "duration_ms": round(1000 * exchange.took_s, 1),
+    }
+    log.log(level, "request", extra=extra | ({"code": exchange.problem[0]} if exchange.problem else {}))

@@ -56,7 +56,7 @@ def _sendable(text: str) -> str:
 
 
 def problem_response(error: ServiceError, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    problem.set((error.code, error.reason))
+    problem.set((error.code, error.counted_as))
     extra = dict(headers or {})
     if error.retry_after_s is not None:
         extra["Retry-After"] = str(error.retry_after_s)

@@ -14,9 +14,7 @@ class RouteNames:
     def __init__(self, routers: Iterable[APIRouter]) -> None:
         routes = [route for router in routers for route in router.routes if isinstance(route, Route)]
         self._plain = {route.path for route in routes if not route.param_convertors}
-        self._patterns = tuple(
-            {route.path: route.path_regex for route in routes if route.param_convertors}.items()
-        )
+        self._patterns = tuple({route.path: route.path_regex for route in routes if route.param_convertors}.items())
 
     def of(self, path: str) -> str:
         if path in self._plain:

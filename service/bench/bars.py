@@ -31,7 +31,15 @@ class Bar:
 
 def bars(found: Found) -> list[Bar]:
     """Those whose parts were measured, in a fixed order."""
-    makers: Sequence[Callable[[Found], Iterator[Bar]]] = (_http, _peers, _classes, _sizes, _memory, _registering, _observing)
+    makers: Sequence[Callable[[Found], Iterator[Bar]]] = (
+        _http,
+        _peers,
+        _classes,
+        _sizes,
+        _memory,
+        _registering,
+        _observing,
+    )
     return [bar for maker in makers for bar in maker(found) if bar.failed or bar.value is not None]
 
 

@@ -25,7 +25,7 @@ class ServiceError(Exception):
         self.retry_after_s = retry_after_s
 
     @property
-    def reason(self) -> str:
+    def counted_as(self) -> str:
         """The code, or more precisely where one code stands for several causes; for counting, not for callers."""
         return self.code
 

@@ -21,7 +21,7 @@ class Overloaded(ServiceError):
         self._of = of
 
     @property
-    def reason(self) -> str:
+    def counted_as(self) -> str:
         return f"{self.code}_{self._of}"
 
 

@@ -74,7 +74,7 @@ class Observer:
     def problem(self, error: ServiceError) -> None:
         """Of a picture among others, or of a connection without a request."""
         if self.metrics is not None:
-            self.metrics.problem((error.code, error.reason))
+            self.metrics.problem((error.code, error.counted_as))
 
     def close(self) -> None:
         if self.metrics is not None:

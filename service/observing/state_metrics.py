@@ -36,16 +36,20 @@ def _service(reading: Reading) -> Iterator[Metric]:
     yield _gauge("l2r2_bodies_bytes", "Request bodies that are held.", [({}, reading.bodies_bytes)])
     yield _gauge("l2r2_places", "Most pictures that may be recognized or wait for it.", [({}, reading.places)])
     yield _gauge("l2r2_places_taken", "Pictures that are recognized or wait for it.", [({}, reading.inside)])
+    yield _gauge("l2r2_canary_interval_seconds", "How often idle models are tried.", [({}, reading.canary_interval_s)])
     yield _gauge(
-        "l2r2_canary_interval_seconds", "How often idle models are tried.", [({}, reading.canary_interval_s)]
+        "l2r2_canary_failing_seconds",
+        "How long the canary has failed; 0: it has not.",
+        [({}, reading.canary_failing_s)],
     )
+    yield _gauge("l2r2_canary_age_seconds", "Since all models were last seen to work.", _known(reading.canary_age_s))
     yield _gauge(
-        "l2r2_canary_failing_seconds", "How long the canary has failed; 0: it has not.", [({}, reading.canary_failing_s)]
+        "l2r2_expected_seconds", "How long a further picture is expected to take, doubled.", _known(reading.expected_s)
     )
-    ages = [] if reading.canary_age_s is None else [({}, reading.canary_age_s)]
-    yield _gauge("l2r2_canary_age_seconds", "Since all models were last seen to work.", ages)
-    expected = [] if reading.expected_s is None else [({}, reading.expected_s)]
-    yield _gauge("l2r2_expected_seconds", "How long a further picture is expected to take, doubled.", expected)
+
+
+def _known(value: float | None) -> list[tuple[dict[str, str], float]]:
+    return [] if value is None else [({}, value)]
 
 
 def _workers(workers: Mapping[str, WorkerHealth]) -> Iterator[Metric]:

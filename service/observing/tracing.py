@@ -115,7 +115,7 @@ class PictureSpan:
 
     def take(self, answer: Recognition) -> None:
         verdict = answer.verdict
-        told = {
+        told: dict[str, str | float | bool] = {
             "l2r2.branch": verdict.branch,
             "l2r2.fusion": verdict.fusion,
             "l2r2.confidence": verdict.confidence,

@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 def connection_options(
     settings: Settings, on_refusal: Callable[[ServiceError], None] = lambda _error: None
 ) -> dict[str, Any]:
-    """Arguments of `uvicorn.Config`. `on_refusal` is told of what is refused at the connection. Lets the process have as many open files as it may."""
+    """Arguments of `uvicorn.Config`. `on_refusal` is told of what is refused at the connection. Lets the process
+    have as many open files as it may."""
     given = {field.name: getattr(settings, field.name) for field in fields(ConnectionLimits)}
     given["max_connections"] = connections_within(settings.max_connections, raise_open_files())
     if given["max_connections"] < settings.max_connections:

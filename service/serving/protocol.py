@@ -55,7 +55,9 @@ class BoundedProtocol(H11Protocol):
         if self.crowd.admit(self):
             self._head_timer = self.loop.call_later(self.limits.head_timeout_s, self._head_is_late)
         else:
-            self._refuse(Overloaded("too many connections, each with a request", retry_after_s=FULL_RETRY_S, of="connections"))
+            self._refuse(
+                Overloaded("too many connections, each with a request", retry_after_s=FULL_RETRY_S, of="connections")
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.crowd.leave(self)

@@ -15,6 +15,6 @@ class ObservingSettings(BaseModel):
     )
     traces: Literal["on", "off"] = Field(
         "off",
-        description="Send [OpenTelemetry traces](#seeing-it-run) over OTLP (extra `otel`); where to, the standard `OTEL_` "
-        "variables say.",
+        description="Send [OpenTelemetry traces](#seeing-it-run) over OTLP (extra `otel`); where to, the standard "
+        "`OTEL_` variables say.",
     )

@@ -35,8 +35,8 @@ def rules() -> list[dict[str, Any]]:
 
 
 class Prometheus:
-    def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=30)
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         answer = self._client.get("/api/v1/query", params={"query": expression})
@@ -68,7 +68,8 @@ def running_prometheus(target: str, port: int, log: Path) -> Iterator[Prometheus
         command = [PROMETHEUS, f"--config.file={file}", f"--storage.tsdb.path={folder}/data"]
         process = subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"], stdout=sink, stderr=sink)
         try:
-            yield Prometheus(f"http://127.0.0.1:{port}")
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+                yield Prometheus(client)
         finally:
             process.terminate()
             process.wait(30)

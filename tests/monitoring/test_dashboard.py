@@ -30,14 +30,12 @@ WAIT_S = 60
 
 
 class ObservedService(RunningService):
-    command = (str(Path(__file__).with_name("observed_service.py")),)
+    command = (str(Path(__file__).parents[1] / "observed_service.py"),)
 
 
 def questions() -> list[tuple[str, str]]:
     """Title and expression of everything that the dashboard asks for."""
-    found = [
-        (panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for target in panel.get("targets", ())
-    ]
+    found = [(panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for target in panel.get("targets", ())]
     for variable in DASHBOARD["templating"]["list"]:
         metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"]).groups()  # type: ignore[union-attr]
         found.append((variable["name"], f'{metric}{{{label}!=""}}'))
@@ -146,7 +144,9 @@ def test_what_is_refused_at_the_connection_is_counted(service: RunningService) -
 
 
 def test_the_dashboard_is_provisioned_as_it_stands() -> None:
-    (source,) = yaml.safe_load((MONITORING / "grafana/provisioning/datasources/prometheus.yml").read_text())["datasources"]
+    (source,) = yaml.safe_load((MONITORING / "grafana/provisioning/datasources/prometheus.yml").read_text())[
+        "datasources"
+    ]
     used = {target["datasource"]["uid"] for panel in DASHBOARD["panels"] for target in panel.get("targets", ())}
     assert used == {source["uid"]}
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])

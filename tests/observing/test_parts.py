@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from observing.scraped import numbers_of, total  # type: ignore[import-not-found]
 from prometheus_client import CollectorRegistry
@@ -89,6 +89,7 @@ ANSWERS = st.builds(
 )  # fmt: skip
 
 
+@settings(max_examples=30)
 @given(answers=st.lists(st.tuples(st.sampled_from(["pets", "sites"]), ANSWERS), max_size=20))
 def test_every_answer_is_counted_once_in_everything_that_it_has(answers: list[tuple[str, Recognition]]) -> None:
     registry = CollectorRegistry()

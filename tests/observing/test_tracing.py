@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from running import LightService, running  # type: ignore[import-not-found]
 from security.light_service import light_service  # type: ignore[import-not-found]
 
+from service.api.state import State
 from service.observing.tracing import Tracing
 
 pytestmark = pytest.mark.anyio
@@ -31,8 +32,8 @@ GREEN, RED = picture_of(COLOURS["green"]), picture_of(COLOURS["red"])
 
 
 class Traced:
-    def __init__(self, client: httpx.AsyncClient, kept: InMemorySpanExporter) -> None:
-        self.client, self._kept = client, kept
+    def __init__(self, client: httpx.AsyncClient, state: State, kept: InMemorySpanExporter) -> None:
+        self.client, self.state, self._kept = client, state, kept
 
     async def classify(self, *pictures: bytes, **headers: str) -> httpx.Response:
         path, field = ("/classify", "image") if len(pictures) == 1 else ("/classify/batch", "images")
@@ -60,7 +61,7 @@ async def traced(folder: Path, **options: Any) -> AsyncIterator[Traced]:
             answer = await client.post("/datasets", json={"name": "colours", "classes": list(COLOURS)})
             assert answer.status_code == 201, answer.text
             kept.clear()
-            yield Traced(client, kept)
+            yield Traced(client, app.state.service, kept)
         await asyncio.to_thread(app.state.service.observer.close)
 
 
@@ -132,8 +133,10 @@ async def test_callers_and_samplers_decide_what_is_recorded(tmp_path: Path) -> N
 
 async def test_an_unanswerable_request_is_an_error(tmp_path: Path) -> None:
     async with traced(tmp_path) as service:
-        service.client._transport.app.state.service.parts = None  # type: ignore[attr-defined]
+        state = service.state
+        parts, state.parts = state.parts, None
         assert (await service.classify(GREEN)).status_code == 503
+        state.parts = parts
         (request,) = service.spans("POST /classify")
         assert not request.status.is_ok
         assert dict(request.attributes or {})["error.type"] == "not_ready"
@@ -185,6 +188,7 @@ def receiver() -> Iterator[Receiver]:
             thread.join()
 
 
+@pytest.mark.slow
 def test_spans_are_sent_over_otlp_and_the_last_ones_before_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +212,7 @@ def test_spans_are_sent_over_otlp_and_the_last_ones_before_the_end(
         assert (got.headers[0]["path"], got.headers[0]["x-tenant"]) == ("/v1/traces", "birds")
 
 
+@pytest.mark.slow
 def test_a_receiver_that_is_not_there_hinders_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
