@@ -32,7 +32,7 @@ OPERATIONS = [
     for path, methods in create_app(load_settings()).openapi()["paths"].items()
     for method in methods
 ]
-WITHOUT_INPUT = {"GET /datasets", "GET /livez", "GET /readyz", "GET /startupz", "GET /healthz", "GET /models"}
+WITHOUT_INPUT = {f"GET /{name}" for name in ("datasets", "livez", "readyz", "startupz", "healthz", "models", "metrics")}
 NAMES_ALONE = {"GET /datasets/{name}", "DELETE /datasets/{name}", "GET /datasets/{name}/versions"}
 FEW, MANY = 5, 1500
 GOOD = saved(PICTURE, "PNG")
