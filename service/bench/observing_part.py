@@ -16,13 +16,14 @@ from service.bench.bare import Said
 from service.bench.figures import Point, joined
 from service.bench.meter import Meter
 
-TURNS = 8
 CALLERS = 4
 SCRAPES = 20
 ON: Mapping[str, Any] = {"metrics": "on", "log_level": "info"}
 OFF: Mapping[str, Any] = {"metrics": "off", "log_level": "warning"}
 QUIET = {"canary_interval_s": 3600}  # whichever service is idle computes nothing
-SEEN_SECONDS = 0.5  # of a turn's, which takes thousands of pictures that no model sees
+# How often each is asked of each service, and whether its bytes are always others: pictures seen before take thousands
+# of requests in a moment
+PICTURES = {"new": (4, True), "seen before": (8, False)}
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,11 @@ def measure_observing(start: Callable[[Mapping[str, Any]], Meter], seconds: floa
     said("starting a service with metrics and logs, and one without")
     pair = Pair(start({**ON, **QUIET}), start({**OFF, **QUIET}))
     rows = {}
-    for pictures, distinct, length in (("new", True, seconds), ("seen before", False, SEEN_SECONDS * seconds)):
+    for pictures, (turns, distinct) in PICTURES.items():
         asked = Pair(*(replace(meter, request=replace(meter.request, distinct=distinct)) for meter in _both(pair)))
         for meter in _both(asked):
             meter.warm_up(CALLERS)
-        rows[pictures] = _in_turns(asked, length, said, pictures)
+        rows[pictures] = _in_turns(asked, seconds / turns, turns, said, pictures)
     added_us = rows["seen before"]["added_us"]
     new_us = rows["new"]["off_cpu_us"]
     return {
@@ -56,12 +57,13 @@ def _both(pair: Pair) -> tuple[Meter, Meter]:
     return pair.on, pair.off
 
 
-def _in_turns(pair: Pair, seconds: float, said: Said, pictures: str) -> dict[str, Any]:
+def _in_turns(pair: Pair, seconds: float, count: int, said: Said, pictures: str) -> dict[str, Any]:
+    """`seconds` of each service in each turn; who was first comes second in the next."""
     turns: list[tuple[Point, Point]] = []
-    for turn in range(TURNS):
-        said(f"pictures {pictures}, turn {turn + 1} of {TURNS}")
+    for turn in range(count):
+        said(f"pictures {pictures}, turn {turn + 1} of {count}")
         meters = _both(pair) if turn % 2 == 0 else _both(pair)[::-1]
-        points = [meter.closed(CALLERS, seconds / 2) for meter in meters]
+        points = [meter.closed(CALLERS, seconds) for meter in meters]
         turns.append((points[0], points[1]) if turn % 2 == 0 else (points[1], points[0]))
     ratios = [_ratio(cpu_us(on), cpu_us(off)) for on, off in turns]
     added = [cpu_us(on) - cpu_us(off) for on, off in turns]
