@@ -359,6 +359,50 @@ def test_the_gpu_file_reserves_one() -> None:
     assert service["environment"]["L2R2_DEVICE"] == "cuda"
 
 
+# Monitoring
+
+WATCHERS = ("prometheus", "grafana")
+
+
+def test_monitoring_is_optional_pinned_without_rights_and_for_this_machine_alone() -> None:
+    services = compose("docker-compose.yml")["services"]
+    assert {name for name, service in services.items() if service.get("profiles") == ["monitoring"]} == set(WATCHERS)
+    for name in WATCHERS:
+        service = services[name]
+        assert re.fullmatch(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", service["image"])
+        assert int(service["user"].split(":")[0]) > 0
+        (port,) = service["ports"]
+        assert by_default(port).startswith("127.0.0.1:")
+        assert service["healthcheck"]["test"][0] == "CMD"
+
+
+def test_monitoring_reads_every_file_of_its_folder_and_no_other() -> None:
+    document = compose("docker-compose.yml")
+    declared = {name: ROOT / config["file"] for name, config in document["configs"].items()}
+    assert set(declared.values()) == {path for path in (ROOT / "monitoring").rglob("*") if path.is_file()}
+    mounted = [entry for name in WATCHERS for entry in document["services"][name]["configs"]]
+    assert sorted(entry["source"] for entry in mounted) == sorted(declared)
+    targets = {entry["target"] for entry in mounted}
+    assert len(targets) == len(mounted)
+    prometheus = yaml.safe_load(declared["prometheus"].read_text())
+    assert {f"/etc/prometheus/{name}" for name in prometheus["rule_files"]} <= targets
+    (provider,) = yaml.safe_load(declared["grafana_dashboards"].read_text())["providers"]
+    assert f"{provider['options']['path']}/l2r2.json" in targets
+    home = document["services"]["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert home in targets
+
+
+def test_prometheus_finds_every_replica_by_its_name_and_grafana_finds_prometheus() -> None:
+    services = compose("docker-compose.yml")["services"]
+    (job,) = yaml.safe_load(text_of("monitoring/prometheus.yml"))["scrape_configs"]
+    (found,) = job["dns_sd_configs"]
+    assert found["names"] == ["l2r2"]
+    assert str(found["port"]) == last("cpu", "EXPOSE")
+    assert "l2r2" in services
+    (source,) = yaml.safe_load(text_of("monitoring/grafana/provisioning/datasources/prometheus.yml"))["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+
+
 # Licences
 
 

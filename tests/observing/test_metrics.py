@@ -72,7 +72,7 @@ class Sent:
     def _count(self, dataset: str, document: dict[str, Any]) -> None:
         label = dataset if dataset in ("colours", "second") else "other"
         code = document.get("code")
-        if code in ("invalid_fields", "dataset_not_found", "malformed_request"):
+        if code in ("invalid_fields", "dataset_not_found", "overloaded"):
             return  # refused before there was a picture
         self.pictures[label, code or "answered"] += 1
         if code:
@@ -143,6 +143,25 @@ async def test_refusals_are_counted_by_reason(tmp_path: Path) -> None:
     reasons = ("unauthorized", "not_ready", "forbidden", "rate_limited", "body_too_large")
     assert [total(numbers, "l2r2_refusals_total", reason=reason) for reason in reasons] == [1] * len(reasons)
     assert total(numbers, "l2r2_refusals_total") == len(reasons)
+
+
+async def test_every_refusal_for_want_of_places_is_counted(tmp_path: Path) -> None:
+    async with light_client(tmp_path, queue_items=2) as client:
+        sent, recognizer = Sent(client), client._transport.app.state.service.parts.recognizer  # type: ignore[attr-defined]
+        recognizer.localizer.open.clear()
+        inside = [asyncio.create_task(sent.classify("colours", picture((20, 220, 20), number))) for number in range(2)]
+        async with asyncio.timeout(20):
+            while recognizer.admission.occupancy.inside < 2:
+                await asyncio.sleep(0)
+        for _ in range(5):
+            await sent.classify("colours", GOOD)
+        numbers = await scrape(client)
+        recognizer.localizer.open.set()
+        await asyncio.gather(*inside)
+    assert (total(numbers, "l2r2_places_taken"), total(numbers, "l2r2_places")) == (2, 2)
+    refused = sent.requests["/classify", "POST", "503", "overloaded"]
+    assert refused == 5 == total(numbers, "l2r2_refusals_total", reason="overloaded_places")
+    assert total(numbers, "l2r2_refusals_total") == 5
 
 
 async def test_both_formats_say_the_same(client: httpx.AsyncClient) -> None:

@@ -22,7 +22,8 @@ from running import LightService, running  # type: ignore[import-not-found]
 from security.light_service import light_service  # type: ignore[import-not-found]
 
 from service.api.state import State
-from service.observing.tracing import Tracing
+from service.observing.exchange import Exchange
+from service.observing.tracing import Tracing, started
 
 pytestmark = pytest.mark.anyio
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -186,6 +187,21 @@ def receiver() -> Iterator[Receiver]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_the_standard_variables_say_where_spans_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    with receiver() as got:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{got.port}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=birds")
+        monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test")
+        tracing = started()
+        tracing.request("GET", "/models", "an id", CALLERS).end(Exchange("GET", "/models", 200, 0.1))
+        tracing.close()
+        (span,) = got.spans()
+        assert (span.name, span.trace_id.hex(), span.parent_span_id.hex()) == ("GET /models", TRACE, PARENT)
+        wanted = {"service.name": "l2r2", "deployment.environment.name": "test"}
+        assert got.resource().items() >= wanted.items()
+        assert got.headers[0]["x-tenant"] == "birds"
 
 
 @pytest.mark.slow
