@@ -13,11 +13,13 @@ from typing import Any
 import httpx
 import pytest
 from light_models import COLOURS, picture_of  # type: ignore[import-not-found]
+from observing.scraped import OPENMETRICS  # type: ignore[import-not-found]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from running import LightService, running  # type: ignore[import-not-found]
 from security.light_service import light_service  # type: ignore[import-not-found]
 
@@ -88,6 +90,15 @@ async def test_a_request_is_a_span_with_its_picture_and_its_stages_within(tmp_pa
             assert picture.start_time is not None and picture.end_time is not None  # noqa: PT018
             assert (span.end_time - span.start_time) / 1e6 == pytest.approx(timings[span.name], abs=0.02)
             assert picture.start_time - 1e6 < span.start_time <= span.end_time < picture.end_time + 1e6
+
+
+async def test_a_time_in_the_metrics_names_a_trace_that_took_as_long(tmp_path: Path) -> None:
+    async with traced(tmp_path) as service:
+        await service.classify(GREEN, **CALLERS)
+        text = (await service.client.get("/metrics", headers={"Accept": OPENMETRICS})).text
+        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+        exemplars = [it.exemplar for it in samples if it.exemplar and it.labels.get("route") == "/classify"]
+        assert [exemplar.labels for exemplar in exemplars] == [{"trace_id": TRACE}]
 
 
 async def test_each_picture_of_a_batch_is_a_span_and_a_failing_one_says_so(tmp_path: Path) -> None:
