@@ -1,7 +1,6 @@
 """What is seen of a running service: structured logs, one object a line with the request's id and never a byte of a
 picture or of a secret; whether there is work; and the time that each stage took."""
 
-import contextvars
 import json
 import logging
 import math
@@ -10,17 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id", default=None)
-key_name: contextvars.ContextVar[str | None] = contextvars.ContextVar("key_name", default=None)  # of who asks
-trace_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("trace_id", default=None)  # 32 hex digits
-# Code and reason of the problem that the request is answered with
-problem: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar("problem", default=None)
-# Who wants to know of each stage its name, and when it began and ended in seconds of `time.perf_counter`
-StageSeen = Callable[[str, float, float], None]
-stage_seen: contextvars.ContextVar[StageSeen | None] = contextvars.ContextVar("stage_seen", default=None)
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+key_name: ContextVar[str | None] = ContextVar("key_name", default=None)  # of who asks
+trace_id: ContextVar[str | None] = ContextVar("trace_id", default=None)  # 32 hex digits
+problem: ContextVar[tuple[str, str] | None] = ContextVar("problem", default=None)  # code and reason of the answer's
+StageSeen = Callable[[str, float, float], None]  # a stage's name, its begin and end in seconds of `perf_counter`
+stage_seen: ContextVar[StageSeen | None] = ContextVar("stage_seen", default=None)
 
 BUSY_FOR_S = 1.0
 PACE_MEMORY_S = 5.0  # of work, in which what is known loses two thirds of its weight
@@ -35,6 +33,7 @@ _SECRETS = tuple(
         (r"(://[^\s:/@]{0,128}:)[^\s@]{1,256}@", r"\1***@"),
     )
 )
+_HINT = re.compile(r"l2r2_|bearer|authorization|x-api-key|password|://", re.IGNORECASE)  # each secret has one beside it
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -85,6 +84,8 @@ def _sayable(value: object) -> object:
 
 
 def without_secrets(text: str) -> str:
+    if _HINT.search(text) is None:
+        return text
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
     return text
