@@ -139,8 +139,10 @@ def test_plain_words_are_left_alone(text: str) -> None:
     assert without_secrets(text) == text
 
 
-PIECES = ["l2r2_", "a" * 43, "bearer ", "BEARER ", "authorization", "x-api-key", "pa\u017f\u017fword", "password", ": ", "=", "'",
-          "://", "user", ":", "hunter2hunter2hunter2", "@", " ", "K"]  # fmt: skip
+PIECES = [
+    "l2r2_", "a" * 43, "bearer ", "BEARER ", "authorization", "x-api-key", "pa\u017f\u017fword", "password", ": ", "=",
+    "'", "://", "user", ":", "hunter2hunter2hunter2", "@", " ", "K",
+]  # fmt: skip
 
 
 @given(text=st.text() | st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
