@@ -144,7 +144,7 @@ def create_app(
     Raises:
         SettingsError: the key file cannot be read, or what is to make traces is not installed.
     """
-    state = State(settings, _fetcher(settings), observer_of(settings))
+    state = State(settings, _fetcher(settings), observer=observer_of(settings))
     keyring = Keyring(settings.keys_file) if settings.keys_file is not None else None
     app = _described(settings, Life(state, load, on_failure, on_beyond_help).lifespan)
     app.state.service = state

@@ -103,13 +103,13 @@ class State:
 
     settings: Settings
     fetcher: "Fetcher | None" = None
-    observer: Observer = field(default_factory=Observer)
     parts: Parts | None = None
     failure: str | None = None
     draining: bool = False
     bodies: HeldBodies = field(default_factory=HeldBodies)
     closed: bool = False
     loaded: asyncio.Event = field(default_factory=asyncio.Event)  # set when loading ended, well or not
+    observer: Observer = field(default_factory=Observer)
 
     def drain(self) -> None:
         self.draining = True

@@ -19,8 +19,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 import service
 from service.errors import ServiceError
 from service.observing.exchange import Exchange
+from service.observing.names import method_label
 from service.recognition.answers import Recognition
-from service.telemetry import stage_seen
+from service.telemetry import stage_seen, without_secrets
 
 CLOSE_S = 5.0  # for what is still to be sent
 SERVER_ERROR = 500
@@ -49,8 +50,10 @@ class Tracing:
     def request(self, method: str, path: str, own_id: str, headers: Mapping[str, str]) -> "RequestSpan":
         """A span within the trace that the `headers` name, if they do."""
         above = self._propagator.extract(headers, Context())
-        attributes = {"http.request.method": method, "url.path": path[:LONGEST_PATH], "l2r2.request_id": own_id}
-        return RequestSpan(self._tracer.start_span(method, above, SpanKind.SERVER, attributes))
+        told = {"url.path": without_secrets(path[:LONGEST_PATH]), "l2r2.request_id": own_id}
+        method = method_label(method)
+        span = self._tracer.start_span(method, above, SpanKind.SERVER, {"http.request.method": method, **told})
+        return RequestSpan(span)
 
     @contextmanager
     def picture(self, dataset: str | None) -> Iterator["PictureSpan"]:
@@ -90,7 +93,7 @@ class RequestSpan:
 
     def end(self, exchange: Exchange) -> None:
         span = self._span
-        span.update_name(f"{exchange.method} {exchange.route}")
+        span.update_name(f"{method_label(exchange.method)} {exchange.route}")
         span.set_attribute("http.route", exchange.route)
         if exchange.status:
             span.set_attribute("http.response.status_code", exchange.status)

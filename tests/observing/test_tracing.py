@@ -23,6 +23,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from running import LightService, running  # type: ignore[import-not-found]
 from security.light_service import light_service  # type: ignore[import-not-found]
 
+from service.access.keys import new_secret
 from service.api.state import State
 from service.observing.exchange import Exchange
 from service.observing.tracing import Tracing, started
@@ -141,6 +142,16 @@ async def test_callers_and_samplers_decide_what_is_recorded(tmp_path: Path) -> N
     async with traced(tmp_path / "b", sampler=ALWAYS_OFF) as service:
         assert (await service.classify(GREEN, **CALLERS)).status_code == 200
         assert service.spans() == []
+
+
+async def test_what_strangers_write_gives_no_names_and_shows_no_secrets(tmp_path: Path) -> None:
+    async with traced(tmp_path) as service:
+        secret = new_secret()
+        await service.client.request("BREW", f"/{secret}/{'x' * 5000}")
+        (request,) = service.spans()
+        assert request.name == "other other"
+        assert secret not in str(dict(request.attributes or {}))
+        assert len(str(dict(request.attributes or {})["url.path"])) <= 512
 
 
 async def test_an_unanswerable_request_is_an_error(tmp_path: Path) -> None:
