@@ -17,8 +17,7 @@ from service.telemetry import JsonLines
 
 pytestmark = pytest.mark.anyio
 PAIRS, WARM = 1000, 50
-# A picture takes the embedded models half a second of processor time; 2 % of a hundredth of that is what a fast GPU's
-# share would leave
+# A picture takes the embedded models half a second of processor time, of which 2 % are ten times as much
 MOST_ADDED_US = 1000.0
 
 
