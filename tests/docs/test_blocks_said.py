@@ -23,6 +23,7 @@ NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/loca
 KNOWN = {"sh", "python", "json", "yaml", "nginx", "text", "promql"}
 MARK = re.compile(r"runs|runs: slow|not run: \w.*")
 BESIDES = {"L2R2_KEY"}  # the command line's
+NO_OPTIONS = {"-wal", "-shm"}  # SQLite's files
 
 
 def settings_named(text: str) -> set[str]:
@@ -72,11 +73,27 @@ def test_commands_and_their_options_exist(block: Block) -> None:
 
 def check_command(words: list[str]) -> None:
     command: Any = get_command(app)
-    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+    while hasattr(command, "commands") and words and not words[0].startswith("-") and words[0] != "COMMAND":
         assert words[0] in command.commands, words
         command, words = command.commands[words[0]], words[1:]
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
     assert {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)} <= known, words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_and_options_in_the_text_exist(page: Path) -> None:
+    """Of options that stand alone, somewhere."""
+    for code in re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)):
+        words = code.split()
+        if words[0] == "l2r2":
+            check_command(words[1:])
+        elif words[0].startswith("-") and words[0] not in NO_OPTIONS:
+            assert words[0] in every_option(get_command(app)), code
+
+
+def every_option(command: Any) -> set[str]:
+    own = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    return own.union(*(every_option(child) for child in getattr(command, "commands", {}).values()))
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "mkdocs.yml"], ids=lambda page: page.stem)
