@@ -73,10 +73,11 @@ def replicas(folder: Path, **settings: str) -> Iterator[tuple[LightService, Ligh
 
 def test_replicas_are_restarted_one_after_the_other_and_no_request_fails(tmp_path: Path) -> None:
     settings = {"data_dir": str(tmp_path / "data"), "drain_delay_s": "1", "allow_anonymous": "true"}
-    with replicas(tmp_path) as (first, second, url), callers(url, 4) as answers:
-        answers.wait_for(40)
-        successors = [restarted(service, settings) for service in (first, second)]
-        answers.wait_for(40)
+    with replicas(tmp_path) as (first, second, url):
+        with callers(url, 4) as answers:
+            answers.wait_for(40)
+            successors = [restarted(service, settings) for service in (first, second)]
+            answers.wait_for(40)
         for service in successors:
             service.kill()
     assert set(answers.statuses) == {200}, answers.statuses
