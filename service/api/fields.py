@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from service.api.json_pieces import parse
 from service.datasets.checks import branch_problems, has_control_characters
-from service.errors import FieldProblem, InvalidFields
+from service.errors import BadRequest, FieldProblem, InvalidFields
 from service.recognition.abstention import ABSTAIN_BY
 from service.recognition.candidates import CANDIDATE_FUSIONS
 from service.recognition.fusion import FUSIONS
@@ -15,6 +16,7 @@ from service.stages.options import MOST_CANDIDATES, MOST_OBJECTS, Options
 
 Part = Annotated[float, Field(ge=0, le=1)]
 MOST_METADATA = 50
+MOST_VALUES = 1000  # of metadata, as JSON in a field
 MOST_TOP_K_OF_OBJECTS = 100  # each object has the scores of every view
 
 
@@ -30,8 +32,8 @@ def _json_object(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
+        return parse(value.encode(), MOST_VALUES, MOST_VALUES)
+    except (BadRequest, ValueError):
         return value  # fails the check for an object, with the field's name
 
 

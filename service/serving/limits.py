@@ -10,8 +10,8 @@ OTHER_FILES = 128  # databases, models, logs
 @dataclass(frozen=True)
 class ConnectionLimits:
     """Times in seconds. head_timeout_s: for a request's head from its first byte on, of a new connection from its start
-    on. write_timeout_s: for a caller who does not read. max_connections: at a time. max_body_bytes: that the application
-    accepts; of a refused one twice as much is read at most."""
+    on. write_timeout_s: for a caller who does not read. max_connections: at a time. max_body_bytes: as the application
+    accepts them; of a refused one twice as much is read at most."""
 
     head_timeout_s: float = 10.0
     write_timeout_s: float = 30.0

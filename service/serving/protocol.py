@@ -30,7 +30,7 @@ def bounded_protocol(limits: ConnectionLimits) -> type["BoundedProtocol"]:
 
 
 class BoundedProtocol(H11Protocol):
-    """Who is still sending when his connection is to end gets a farewell, so that no reset takes the answer from him."""
+    """Who still sends when his connection is to end gets a farewell, so that no reset takes the answer from him."""
 
     limits: ConnectionLimits
     crowd: Crowd

@@ -1,4 +1,4 @@
-"""Who sends all of his body before he reads gets his refusal, over real sockets; who never ends is not heard for long."""
+"""Who sends all of his body before he reads gets his refusal, over real sockets; who never ends is not heard long."""
 
 import asyncio
 from collections.abc import Iterator
