@@ -72,7 +72,7 @@ REFUSALS = (
     ("/livez", {}, 405, "method_not_allowed"),
     ("/classify", {"Host": "evil.example"}, 403, "forbidden"),
     ("/classify", KEY_OF_NOBODY, 401, "unauthorized"),
-    ("/crash", {}, 500, "internal"),
+    ("/crash", {}, 500, "internal_error"),
 )
 
 
