@@ -22,7 +22,9 @@ DataDir = Annotated[
 
 
 def export_datasets(
-    out: Annotated[Path | None, typer.Option(dir_okay=False, help="File to write, instead of standard output.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", dir_okay=False, help="File to write, instead of standard output.")
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Save every dataset with its kept versions, notes, calibrations and example pictures as lines of JSON.

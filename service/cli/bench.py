@@ -26,7 +26,7 @@ NUMBERS: Mapping[str, type[int] | type[float]] = {
     "megapixels": float,
     "datasets": int,
 }
-Out = Annotated[Path, typer.Option(file_okay=False, help="Folder for bench.json and bench.png.")]
+Out = Annotated[Path, typer.Option("--out", "-o", file_okay=False, help="Folder for bench.json and bench.png.")]
 Parts = Annotated[Text, typer.Option(help="Of limit, http, classes, sizes, datasets, peers, memory, registering.")]
 Seconds = Annotated[float | None, typer.Option(help="Of one load; 8 by default.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Few points, of 3 seconds.")]

@@ -7,15 +7,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
-import httpx
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from service.cli.remote import DEFAULT_URL, TIMEOUT_S, Key, Name, Refused, Service, Url, dataset_path
+from service.cli.remote import DEFAULT_URL, Key, Name, Service, Url
 from service.cli.remote_looks import Eye, encoded
+from service.client import CalibrationOptions, CalibrationReport, Client, Dataset, Models, Retries, TooLargeError
 from service.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -44,49 +44,46 @@ def calibrate(
     """Fit a dataset's fusions to labelled pictures and keep the result as a further version."""
     from service.evaluation.labelled import read_labelled
 
-    pictures, service = read_labelled(data), Service(url, key)
+    pictures = read_labelled(data)
     asked = [part.strip() for part in branches.split(",")] if branches else None
-    wishes: dict[str, Any] = {"branches": asked, "fusion": fusion, "temperatures": temperatures, "learn": learn}
+    wishes: CalibrationOptions = {"branches": asked, "fusion": fusion, "temperatures": temperatures, "learn": learn}
     wishes |= {"abstain": abstain, "abstain_by": abstain_by, "keep_right": keep_right, "seed": seed}
-    wishes |= {"validation_share": validation_share}
-    wishes |= {"activate": activate, "items": _items(pictures, name, asked, service, cache)}
-    _show(_send(name, service, wishes, cache))
+    wishes |= {"validation_share": validation_share, "activate": activate}
+    with Service(url, key).opened(Retries()) as client:
+        items = _items(pictures, client.datasets.get(name), asked, client, cache)
+        _show(_send(client, name, items, wishes, cache))
 
 
-def _send(name: str, service: Service, wishes: dict[str, Any], cache: Path | None) -> dict[str, Any]:
-    """The service's report. Raises BadRequest, saying what helps, where it does not take so much at once."""
+def _send(
+    client: Client, name: str, items: Sequence[dict[str, Any]], wishes: CalibrationOptions, cache: Path | None
+) -> CalibrationReport:
+    """Raises BadRequest, saying what helps, where the service does not take so much at once."""
     try:
-        answer: dict[str, Any] = service.call("POST", f"{dataset_path(name)}/calibration", wishes)
-    except Refused as error:
-        if error.reason != "body_too_large":
-            raise
+        return client.datasets.calibrate(name, items, **wishes)
+    except TooLargeError as error:
         kept = f"the embeddings are kept in {cache}" if cache else "with --cache FILE the embeddings would be kept"
         raise BadRequest(f"{error.detail}; {HOW_TO_SEND_MORE}; {kept}") from None
-    return answer
 
 
 def _items(
-    pictures: "Sequence[Labelled]", name: str, branches: Sequence[str] | None, service: Service, cache: Path | None
+    pictures: "Sequence[Labelled]", dataset: Dataset, branches: Sequence[str] | None, client: Client, cache: Path | None
 ) -> list[dict[str, Any]]:
     """The pictures' embeddings; each is looked at once, and what `cache` holds already is not sent again. Those that
     cannot be read are named and left out."""
     from service.evaluation.looks import LooksFile
     from service.evaluation.methods import check_labels
 
-    dataset, models = service.call("GET", dataset_path(name)), service.call("GET", "/models")
+    models = client.models()
     _check_built(dataset)
-    check_labels(pictures, [entry["name"] for entry in dataset["classes"]])
-    own = dataset["branches"] or (dataset["calibration"] or {}).get("branches") or models["usual_branches"]
+    check_labels(pictures, dataset.labels)
+    own = dataset.branches or (dataset.calibration or {}).get("branches") or models.usual_branches
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
         TemporaryDirectory() as scratch,
         LooksFile(cache or Path(scratch) / "looks.sqlite", _context(dataset, models)) as kept,
-        httpx.Client(timeout=TIMEOUT_S, headers=service.headers) as client,
         Progress(*columns, console=Console(stderr=True), transient=True) as bars,
     ):
-        eye = Eye(
-            client, service.address("/classify"), dataset, list(dict.fromkeys(["full", *(branches or own)])), kept
-        )
+        eye = Eye(client, dataset, list(dict.fromkeys(["full", *(branches or own)])), kept)
         rows = []
         for picture in bars.track(pictures, description="pictures"):
             looks = eye.look(picture.path)
@@ -96,15 +93,15 @@ def _items(
                 facts = {"label": picture.label or None, "box_score": looks.box_score}
                 rows.append({**facts, "embeddings": encoded(looks)})
                 if len(rows) == 1:
-                    _check_size(rows[0], len(eye.branches), len(pictures), models["max_body_bytes"])
+                    _check_size(rows[0], len(eye.branches), len(pictures), models.max_body_bytes)
     return rows
 
 
-def _check_built(dataset: dict[str, Any]) -> None:
+def _check_built(dataset: Dataset) -> None:
     """Raises BadRequest while the content shown is not yet what answers."""
-    if dataset["building"] is not None:
-        why = f"cannot be built: {dataset['failure']}" if dataset["failure"] else f"is {dataset['progress']:.0%} built"
-        raise BadRequest(f"the newest version of {dataset['name']} {why}; calibrate it when `l2r2 datasets list` says "
+    if dataset.building is not None:
+        why = f"cannot be built: {dataset.failure}" if dataset.failure else f"is {dataset.progress:.0%} built"
+        raise BadRequest(f"the newest version of {dataset.name} {why}; calibrate it when `l2r2 datasets list` says "
                          "that it is ready")  # fmt: skip
 
 
@@ -116,24 +113,24 @@ def _check_size(row: dict[str, Any], branches: int, count: int, most_bytes: int)
         raise BadRequest(f"{detail}; the service accepts {most_bytes}: {HOW_TO_SEND_MORE}")
 
 
-def _context(dataset: dict[str, Any], models: dict[str, Any]) -> str:
+def _context(dataset: Dataset, models: Models) -> str:
     """A fingerprint of what embeddings depend on but the picture."""
-    revisions = [models[part] and models[part]["revision"] for part in ("localizer", "segmenter", "encoder")]
-    parts = [dataset["version"], models["box_threshold"], models["box_margin"], *revisions]
+    revisions = [part and part.revision for part in (models.localizer, models.segmenter, models.encoder)]
+    parts = [dataset.version, models.box_threshold, models.box_margin, *revisions]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _show(answer: dict[str, Any]) -> None:
+def _show(answer: CalibrationReport) -> None:
     console = Console()
     table = Table("method", "accuracy", "calibrated", "ECE", "calibrated", box=None, pad_edge=False)
-    for row in answer["methods"]:
-        shares = [f"{row[part]:.3f}" for part in ("accuracy_before", "accuracy_after", "ece_before", "ece_after")]
-        table.add_row(row["method"], *shares)
-    console.print(f"fitted to {answer['fit_count']} pictures, measured on {answer['validation_count']} others")
+    for row in answer.methods:
+        shares = (row.accuracy_before, row.accuracy_after, row.ece_before, row.ece_after)
+        table.add_row(row.method, *(f"{share:.3f}" for share in shares))
+    console.print(f"fitted to {answer.fit_count} pictures, measured on {answer.validation_count} others")
     console.print(table)
-    for what, why in answer["refused"].items():
+    for what, why in answer.refused.items():
         console.print(escape(f"not fitted: {what}: {why}"), style="dim")
-    answers = "answers now" if answer["current"] else "is kept; it does not answer yet"
-    console.print(f"version {answer['version'][:12]} ({answer['fusion']}) {answers}")
-    level = f"{answer['abstain_by']} below {answer['abstain_below']:.4f}"
-    console.print(f"abstaining at a {level} leaves {answer['kept_right']:.1%} of the right answers")
+    answers = "answers now" if answer.current else "is kept; it does not answer yet"
+    console.print(f"version {answer.version[:12]} ({answer.fusion}) {answers}")
+    level = f"{answer.abstain_by} below {answer.abstain_below:.4f}"
+    console.print(f"abstaining at a {level} leaves {answer.kept_right:.1%} of the right answers")

@@ -1,104 +1,98 @@
-"""`l2r2 classify`: one photograph against a list of names, here or by a running service."""
+"""`l2r2 classify`: photographs against a list of names, without a server or with one."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from service.cli import completing
+from service.cli.answered import to_file, to_terminal
+from service.cli.asking import Classes, Wishes, local, remote
 from service.cli.remote import Key, Service
 from service.errors import FieldProblem, InvalidFields
 
 if TYPE_CHECKING:
-    from service.recognition.answers import Recognition
+    from service.cli.outputs import Output
 
-Server = Annotated[str | None, typer.Option(help="Address of a service that answers, instead of models here.")]
+Texts = list[str] | None
+Photos = Annotated[list[str], typer.Argument(metavar="PICTURE", help="Files, folders, or patterns such as '**/*.jpg'.")]
+Names = Annotated[str | None, typer.Option(help="Class names, separated by commas.")]
+Spec = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="Or a dataset as JSON, as in POST /datasets.")
+]
+Dataset = Annotated[
+    str | None, typer.Option(help="Or one that the server holds.", autocompletion=completing.dataset_names)
+]
+Server = Annotated[str | None, typer.Option(help="Address of a service that answers, in place of models here.")]
+Profile = Annotated[str | None, typer.Option(help="Which models to use here.", autocompletion=completing.profiles)]
+Template = Annotated[Texts, typer.Option(help="Text with {} for the name; may be repeated.")]
+LookFor = Annotated[Texts, typer.Option(help="What the localizer looks for; may be repeated.")]
+Branches = Annotated[
+    str | None, typer.Option(help="Which views answer, separated by commas.", autocompletion=completing.branches)
+]
+Fusion = Annotated[
+    str | None, typer.Option(help="How the branches become one answer.", autocompletion=completing.fusions)
+]
+Set = Annotated[Texts, typer.Option("--set", help="Any other field of POST /classify, as name=value; may be repeated.")]
+TopK = Annotated[int, typer.Option(min=1, help="How many classes to show.")]
+Json = Annotated[bool, typer.Option("--json", help="Print what the service would send, of many pictures a line each.")]
+Overlay = Annotated[
+    Path | None, typer.Option("--save-overlay", help="Draw the boxes and answers into a copy of the picture.")
+]
+Out = Annotated[Path | None, typer.Option("--out", "-o", dir_okay=False, help="File for the answers, by its suffix.")]
+Form = Annotated[str | None, typer.Option("--format", help="csv, jsonl, parquet, coco or label-studio.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with --out: what it has answers to is not asked again.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Begin --out anew if it is there.")]
+Concurrency = Annotated[int, typer.Option(min=1, max=256, help="Pictures at a time.")]
 
 
 def classify(
-    photo: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The picture.")],
-    classes: Annotated[str | None, typer.Option(help="Class names, separated by commas.")] = None,
-    spec: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Or a dataset as POST /datasets takes it, as JSON.")
-    ] = None,
-    profile: Annotated[str | None, typer.Option(help="Which models to use.")] = None,
-    template: Annotated[list[str] | None, typer.Option(help="Text with {} for the name; may be repeated.")] = None,
-    look_for: Annotated[list[str] | None, typer.Option(help="What the localizer looks for; may be repeated.")] = None,
-    branches: Annotated[str | None, typer.Option(help="Which views answer, separated by commas.")] = None,
-    fusion: Annotated[str | None, typer.Option(help="How the branches become one answer.")] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option("--option", "-o", help="Any other field of POST /classify, as name=value; may be repeated."),
-    ] = None,
-    top_k: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the document that the service would send.")] = False,
-    overlay: Annotated[
-        Path | None, typer.Option("--save-overlay", help="Draw the boxes and answers into a copy of the picture.")
-    ] = None,
-    server: Server = None,
-    key: Key = None,
-) -> None:
-    """Classify one photograph and show what every view says."""
-    from service.cli.render import check_overlay_name, report, save_overlay
+    photos: Photos, classes: Names = None, spec: Spec = None, dataset: Dataset = None, server: Server = None,
+    key: Key = None, profile: Profile = None, template: Template = None, look_for: LookFor = None,
+    branches: Branches = None, fusion: Fusion = None, option: Set = None, top_k: TopK = 5, as_json: Json = False,
+    overlay: Overlay = None, out: Out = None, form: Form = None, resume: Resume = False,
+    overwrite: Overwrite = False, concurrency: Concurrency = 4,
+) -> None:  # fmt: skip
+    """Classify photographs and show what every view says, or write a file of all answers.
 
+    Exit codes: 0 all answered, 1 nothing could be asked (the reason is on standard error), 2 wrong usage, 3 some
+    pictures failed, 4 the service went away or stayed overloaded (--resume goes on), 130 interrupted.
+    """
+    from service.cli.inputs import pictures_of
+
+    pictures = pictures_of(photos)
+    one_named = photos == pictures and len(pictures) == 1
     if overlay is not None:
-        check_overlay_name(overlay)
-    wishes: dict[str, Any] = {"top_k": str(top_k), "branches": branches, "fusion": fusion}
-    asked = _Asked(photo.read_bytes(), classes, spec, template, look_for, wishes, option or [])
+        _check_overlay(overlay, one_named)
+    output = _output(out, form, resume, overwrite)
+    wishes = Wishes({"top_k": str(top_k), "branches": branches, "fusion": fusion}, option or [])
+    asked = Classes(dataset, classes, spec, template or None, look_for or None)
     if server is not None and profile is not None:
         raise InvalidFields(FieldProblem("profile", "is the service's own with --server"))
-    answer, document = _here(asked, profile) if server is None else _there(asked, Service(server, key))
-    if as_json:
-        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    if server is None:
+        answering = local(asked, wishes, profile, concurrency)
     else:
-        Console().print(report(photo.name, answer))
-    if overlay is not None:
-        save_overlay(asked.image, answer, overlay)
+        answering = remote(asked, wishes, Service(server, key), concurrency)
+    if output is not None:
+        raise typer.Exit(to_file(answering, pictures, output))
+    raise typer.Exit(to_terminal(answering, pictures, as_json, one_named, overlay))
 
 
-@dataclass(frozen=True)
-class _Asked:
-    image: bytes
-    classes: str | None
-    spec: Path | None
-    templates: Sequence[str] | None
-    look_for: Sequence[str] | None
-    wishes: Mapping[str, Any]
-    pairs: Sequence[str]
+def _output(out: Path | None, form: str | None, resume: bool, overwrite: bool) -> "Output | None":
+    """Raises InvalidFields, BadRequest, SettingsError, before any model is loaded."""
+    from service.cli.outputs import Output, format_of
+
+    if out is None:
+        if form is not None or resume or overwrite:
+            raise InvalidFields(FieldProblem("out", "is missing: --format, --resume and --overwrite tell of a file"))
+        return None
+    return Output.opened(out, format_of(out, form), resume=resume, overwrite=overwrite)
 
 
-def _here(asked: _Asked, profile: str | None) -> "tuple[Recognition, dict[str, Any]]":
-    from service.cli.local import LocalRecognizer, read_options, read_spec
+def _check_overlay(overlay: Path, one_named: bool) -> None:
+    """Raises InvalidFields."""
+    from service.cli.render import check_overlay_name
 
-    options = read_options(asked.pairs, asked.wishes)
-    dataset = read_spec(asked.classes, asked.spec, asked.templates, asked.look_for)
-    local = LocalRecognizer(profile)
-    try:
-        [answer] = local.recognize([asked.image], dataset, options)
-        return answer, local.document(answer, dataset)
-    finally:
-        local.close()
-
-
-def _there(asked: _Asked, service: Service) -> "tuple[Recognition, dict[str, Any]]":
-    """Raises InvalidFields for what a class list of a request has no place for."""
-    from service.cli.answers import recognition_of
-    from service.cli.local import read_options
-
-    read_options(asked.pairs, asked.wishes)
-    if asked.classes is None:
-        raise InvalidFields(FieldProblem("classes", "give --classes with --server; `l2r2 datasets add` registers more"))
-    if len(asked.look_for or ()) > 1:
-        raise InvalidFields(FieldProblem("look_for", "a request looks for one; `l2r2 datasets add` registers more"))
-    fields = {name: value for name, value in asked.wishes.items() if value is not None}
-    fields |= dict(pair.split("=", 1) for pair in asked.pairs)
-    fields["classes"] = json.dumps(asked.classes.split(","))
-    if asked.templates:
-        fields["templates"] = json.dumps(list(asked.templates))
-    if asked.look_for:
-        fields["localizer_prompt"] = asked.look_for[0]
-    document = service.classify(asked.image, fields)
-    return recognition_of(document), document
+    if not one_named:
+        raise InvalidFields(FieldProblem("save-overlay", "draws into one picture; several were named"))
+    check_overlay_name(overlay)

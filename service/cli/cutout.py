@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def cutout(
     data: Annotated[Path, typer.Option(exists=True, help="Pictures in folders by label, or a CSV or parquet table.")],
-    out: Annotated[Path, typer.Option(file_okay=False, help="Folder to write to; an interrupted run goes on there.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", file_okay=False, help="Folder to write to; goes on where it stopped.")
+    ],
     ground: Annotated[
         str, typer.Option(help="Background: transparent, crop (as it is), mean (ImageNet's), black, white, #rrggbb.")
     ] = "transparent",
@@ -54,7 +56,8 @@ def cutout(
 def _run(
     data: Path, out: Path, options: "CutoutOptions", thresholds: "Thresholds", profile: str | None, workers: int | None
 ) -> "Summary":
-    from service.cli.local import download_bars, errors
+    from service.cli.local import download_bars
+    from service.cli.saying import errors
     from service.evaluation.cutout.run import run
     from service.evaluation.objects import ObjectFinder
     from service.images import ImageLimits

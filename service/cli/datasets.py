@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from service.cli.backup import export_datasets, import_datasets
 from service.cli.calibrate import calibrate
-from service.cli.remote import DEFAULT_URL, Key, Name, Service, Url, dataset_path
+from service.cli.remote import DEFAULT_URL, Key, Name, Service, Url
+from service.client import Client, Dataset, calls
 from service.errors import BadRequest
 
 app = typer.Typer(no_args_is_help=True)
@@ -27,16 +29,18 @@ def list_datasets(url: Url = DEFAULT_URL, key: Key = None) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("dataset", "status", "progress", "classes", "version"):
         table.add_column(column)
-    for row in Service(url, key).call("GET", "/datasets")["datasets"]:
-        cells = (f"{row['progress']:.0%}", str(row["class_count"]), (row["version"] or "")[:12])
-        table.add_row(escape(row["name"]), row["status"], *cells)
+    with Service(url, key).opened() as client:
+        for row in client.datasets.list():
+            cells = (f"{row.progress:.0%}", str(row.class_count), (row.version or "")[:12])
+            table.add_row(escape(row.name), row.status, *cells)
     Console().print(table)
 
 
 @app.command()
 def show(name: Name, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """One dataset as JSON."""
-    typer.echo(json.dumps(Service(url, key).call("GET", dataset_path(name)), indent=2, ensure_ascii=False))
+    with Service(url, key).opened() as client:
+        typer.echo(client.datasets.get(name).model_dump_json(indent=2, exclude_unset=True))
 
 
 @app.command()
@@ -53,6 +57,7 @@ def add(
     ] = None,
     image_weight: Annotated[float, typer.Option(help="The examples' part; 1 leaves the names out.")] = 0.5,
     replace: Annotated[bool, typer.Option(help="Replace other content under this name.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Until a long list is built.")] = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
@@ -62,10 +67,20 @@ def add(
     content = _content(classes, file) if classes is not None or file is not None else {}
     if examples is not None:
         content["classes"] = with_examples(content.get("classes", []), examples, image_weight)
-    content["name"] = name
-    how = ("PUT", dataset_path(name)) if replace else ("POST", "/datasets")
-    answer = Service(url, key).call(*how, content)
-    typer.echo(f"{answer['name']}: {answer['status']}, {answer['class_count']} classes")
+    send = calls.replace if replace else calls.register
+    with Service(url, key).opened() as client:
+        answer = client.made(send(name, content))
+        if wait:
+            answer = _built(client, answer)
+    typer.echo(f"{answer.name}: {answer.status}, {answer.class_count} classes")
+
+
+def _built(client: Client, dataset: Dataset) -> Dataset:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(dataset.name, total=1.0)
+        return client.datasets.built(dataset, lambda part: bars.update(task, completed=part))
 
 
 def with_examples(classes: Any, folder: Path, weight: float) -> list[dict[str, Any]]:
@@ -98,8 +113,10 @@ def with_examples(classes: Any, folder: Path, weight: float) -> list[dict[str, A
 def versions(name: Name, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """The versions of a dataset that can be asked for, newest first."""
     table = Table("version", "made", "origin", "answers", box=None, pad_edge=False)
-    for row in Service(url, key).call("GET", f"{dataset_path(name)}/versions")["versions"]:
-        table.add_row(row["version"][:12], row["created_at"][:19], row["origin"], "now" if row["current"] else "")
+    with Service(url, key).opened() as client:
+        for row in client.datasets.versions(name):
+            made = row.created_at.isoformat(timespec="seconds")[:19]
+            table.add_row(row.version[:12], made, row.origin, "now" if row.current else "")
     Console().print(table)
 
 
@@ -111,14 +128,16 @@ def use_version(
     key: Key = None,
 ) -> None:
     """Let a kept version answer; the one that answered before is kept."""
-    answer = Service(url, key).call("PUT", f"{dataset_path(name)}/current", {"version": version})
-    typer.echo(f"{name}: {answer['version'][:12]} answers now")
+    with Service(url, key).opened() as client:
+        answer = client.datasets.use(name, version)
+    typer.echo(f"{name}: {answer.version[:12]} answers now")
 
 
 @app.command()
 def delete(name: Name, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Delete a dataset."""
-    Service(url, key).call("DELETE", dataset_path(name))
+    with Service(url, key).opened() as client:
+        client.datasets.delete(name)
     typer.echo(f"{name}: deleted")
 
 

@@ -16,7 +16,7 @@ def demo(
     overlays: Annotated[Path | None, typer.Option("--save-overlays", help="Folder for pictures with the box.")] = None,
 ) -> None:
     """Classify a few real photographs (they come with scikit-image, extra `demo`)."""
-    from service.cli.local import LocalRecognizer
+    from service.cli.local import load_recognizer
     from service.cli.render import report, save_overlay
     from service.datasets.spec import ClassEntry, DatasetSpec
     from service.errors import SettingsError
@@ -26,16 +26,16 @@ def demo(
         images = [photograph_png(name) for name in PHOTOGRAPHS]
     except ModuleNotFoundError:
         raise SettingsError("the photographs come with scikit-image: pip install 'l2r2[demo]'") from None
-    local = LocalRecognizer(profile)
     spec = DatasetSpec(tuple(ClassEntry(name) for name in CLASSES))
     console = Console()
-    typer.echo(f"Classes: {', '.join(CLASSES)}\n")
-    for name, image, answer in zip(PHOTOGRAPHS, images, local.recognize(images, spec, Options(top_k=3)), strict=True):
-        console.print(report(name, answer))
-        if overlays is not None:
-            overlays.mkdir(parents=True, exist_ok=True)
-            save_overlay(image, answer, overlays / f"{name}.png")
-    local.close()
+    with load_recognizer(profile) as local:
+        typer.echo(f"Classes: {', '.join(CLASSES)}\n")
+        for name, image in zip(PHOTOGRAPHS, images, strict=True):
+            answer = local.answer(image, spec, Options(top_k=3))
+            console.print(report(name, answer))
+            if overlays is not None:
+                overlays.mkdir(parents=True, exist_ok=True)
+                save_overlay(image, answer, overlays / f"{name}.png")
 
 
 def photograph_png(name: str) -> bytes:

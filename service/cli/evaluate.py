@@ -17,7 +17,8 @@ SpecFile = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="Or a dataset as JSON, as in POST /datasets.")
 ]
 OutFolder = Annotated[
-    Path | None, typer.Option(file_okay=False, help="Folder for report.html, .json, .csv and answers.csv.")
+    Path | None,
+    typer.Option("--out", "-o", file_okay=False, help="Folder for report.html, .json, .csv and answers.csv."),
 ]
 
 
@@ -31,7 +32,7 @@ def evaluate(
     combine: Annotated[list[str] | None, typer.Option(help="Views to fuse, such as full+fg; may be repeated.")] = None,
     fusions: Annotated[str | None, typer.Option(help="Fusions to measure, or all that apply.")] = None,
     cascades: Annotated[str | None, typer.Option(help="Confidences at which a first view answers alone.")] = None,
-    option: Annotated[list[str] | None, typer.Option("--option", "-o", help="name=value: how views are made.")] = None,
+    option: Annotated[list[str] | None, typer.Option("--set", help="name=value: how views are made.")] = None,
     out: OutFolder = None,
     cache: Annotated[Path | None, typer.Option(help="File of kept embeddings; by default in --out.")] = None,
     macro: Annotated[bool, typer.Option(help="Show macro-averaged accuracy.")] = False,

@@ -1,14 +1,17 @@
 """The commands, and how their errors end."""
 
+import os
 import sys
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from service.cli import bench, classify, cutout, datasets, demo, evaluate, keys, models, serve, variants
+from service.cli import bench, classify, cutout, datasets, demo, doctor, evaluate, keys, models, serve, variants
+from service.cli.saying import say_error
 from service.errors import ServiceError
 
+WRONG_USAGE: tuple[type[Exception], ...] = tuple(
+    kind for kind in typer.BadParameter.__mro__ if hasattr(kind, "format_message")
+)
 app = typer.Typer(
     name="l2r2",
     no_args_is_help=True,
@@ -22,15 +25,38 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("variants")(variants.variants)
 app.command("cutout")(cutout.cutout)
 app.command("bench")(bench.bench)
+app.command("doctor")(doctor.doctor)
 app.add_typer(datasets.app, name="datasets", help="The datasets of a running service, and backups of its database.")
 app.add_typer(keys.app, name="keys", help="Who may use the service: make, list and revoke keys.")
 app.add_typer(models.app, name="models", help="Model weights: list, pull, verify.")
 
 
+INTERRUPTED = 130
+
+
 def run() -> None:
-    """Exit codes: 0 done, 1 refused with the reason on standard error, 2 wrong usage."""
+    """Exit codes: 0 done, 1 refused with the reason on standard error, 2 wrong usage, 130 interrupted; others as
+    commands tell."""
     try:
-        app()
+        _run()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # requests may be under way whose answers nobody waits for
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        raise
+
+
+def _run() -> None:
+    try:
+        if sys.stderr.isatty():
+            app()
+        sys.exit(app(standalone_mode=False) or 0)
     except ServiceError as error:
-        Console(stderr=True).print(f"[red]error[/red] ({error.code}):", escape(error.detail))
+        say_error(error.code, error.detail)
         sys.exit(1)
+    except typer.Abort:
+        sys.exit(1)
+    except WRONG_USAGE as error:
+        say_error("wrong_usage", str(error))
+        sys.exit(2)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service.cli.local import LocalRecognizer, errors, read_options, read_spec
+from service.cli.local import load_recognizer, read_options, read_spec
+from service.cli.saying import errors
 
 if TYPE_CHECKING:
     from service.datasets.records import Dataset
@@ -143,11 +144,8 @@ def _opened(
 ) -> "Iterator[tuple[Recognizer, Dataset]]":
     """The models and the dataset: a registered one with the service's own database, else one of this process alone."""
     if spec is not None:
-        local = LocalRecognizer(profile)
-        try:
-            yield local.recognizer, local.dataset(spec)
-        finally:
-            local.close()
+        with load_recognizer(profile) as local:
+            yield local.core, local.dataset(spec)
         return
     from service.app import load_parts
     from service.settings import load_settings

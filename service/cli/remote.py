@@ -1,37 +1,23 @@
-"""A running service over HTTP, as the commands see it."""
+"""A running service, as the commands see it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import Annotated
 
-import httpx
 import typer
 
-from service.access.presenting import key_headers
-from service.errors import ServiceError, ServiceUnreachable
+from service.cli.completing import dataset_names
+from service.client import Client, Retries, UnauthorizedError
+from service.client.connecting import DEFAULT_URL
 from service.settings import client_key
 
 Url = Annotated[str, typer.Option(help="Address of the service.")]
-Name = Annotated[str, typer.Argument(help="Name of the dataset.")]
+Name = Annotated[str, typer.Argument(help="Name of the dataset.", autocompletion=dataset_names)]
 Key = Annotated[str | None, typer.Option(help="Key of the service; better in the variable L2R2_KEY.")]
-DEFAULT_URL = "http://127.0.0.1:8000"
-TIMEOUT_S = 120
-UNAUTHORIZED, HOW_TO_SEND_A_KEY = 401, "here by --key or the variable L2R2_KEY"
-
-
-def dataset_path(name: str) -> str:
-    return f"/datasets/{quote(name, safe='')}"
-
-
-class Refused(ServiceError):
-    """What the service said; `reason` is its code."""
-
-    code, title = "refused", "The service refused"
-
-    def __init__(self, http_status: int, reason: str, detail: str) -> None:
-        super().__init__(f"{http_status}: {detail}")
-        self.reason = reason
+HOW_TO_SEND_A_KEY = "here by --key or the variable L2R2_KEY"
+ONCE = Retries(connections=1)  # who waits at a terminal wants to know at once that nobody is there
+__all__ = ["DEFAULT_URL", "ONCE", "Key", "Name", "Service", "Url"]
 
 
 @dataclass(frozen=True)
@@ -41,35 +27,19 @@ class Service:
     url: str
     key: str | None = field(default=None, repr=False)
 
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer's JSON. Raises Refused with the service's own words, ServiceUnreachable where none answers."""
-        return read(httpx.request, method, self.address(path), json=body, timeout=TIMEOUT_S, headers=self.headers)
-
-    def classify(self, image: bytes, fields: Mapping[str, str]) -> dict[str, Any]:
-        """The answer's document to a picture and fields of POST /classify. Raises as `call`."""
-        content = {"files": {"image": ("picture", image)}, "data": dict(fields)}
-        answer: dict[str, Any] = read(
-            httpx.request, "POST", self.address("/classify"), timeout=TIMEOUT_S, headers=self.headers, **content
-        )
-        return answer
-
-    def address(self, path: str) -> str:
-        return self.url.rstrip("/") + path
-
     @property
-    def headers(self) -> dict[str, str]:
-        return key_headers(self.key or client_key())
+    def sent_key(self) -> str | None:
+        return self.key or client_key()
+
+    @contextmanager
+    def opened(self, retries: Retries = ONCE) -> Iterator[Client]:
+        with Client(self.url, key=self.sent_key, retries=retries) as client:
+            try:
+                yield client
+            except UnauthorizedError as error:
+                raise with_hint(error) from None
 
 
-def read(request: Callable[..., httpx.Response], method: str, url: str, **content: Any) -> Any:
-    """As `Service.call`, with any way of sending."""
-    try:
-        response = request(method, url, **content)
-    except (httpx.TransportError, httpx.InvalidURL) as error:
-        raise ServiceUnreachable(f"no service answers at {url}: {error}") from None
-    if response.is_error:
-        is_problem = response.headers.get("content-type", "").startswith("application/problem+json")
-        problem = response.json() if is_problem else {"code": "", "detail": response.text}
-        hint = f"; {HOW_TO_SEND_A_KEY}" if response.status_code == UNAUTHORIZED else ""
-        raise Refused(response.status_code, problem["code"], problem["detail"] + hint)
-    return response.json() if response.content else None
+def with_hint(error: UnauthorizedError) -> UnauthorizedError:
+    detail = f"{error.detail}; {HOW_TO_SEND_A_KEY}"
+    return UnauthorizedError(error.status, error.code, detail, error.errors, error.request_id)

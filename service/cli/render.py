@@ -1,4 +1,4 @@
-"""A recognition for people: a table in the terminal, a box in the picture."""
+"""An answer for people: a table in the terminal, a box in the picture."""
 
 from pathlib import Path
 
@@ -7,10 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from service.client import Answer, Box, Branch, Score, Verdict
 from service.errors import FieldProblem, InvalidFields
 from service.images import FINE_LIMITS, decode
-from service.recognition.answers import Branch, Recognition, Score, Verdict
-from service.recognition.boxes import Detection
 
 _REASONS = {
     "no_detection": "no object was found",
@@ -22,25 +21,24 @@ OVERLAY_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 BOX_COLOUR = (255, 64, 0)
 
 
-def sentence(answer: Recognition) -> str:
+def sentence(answer: Answer) -> str:
     """Why it answered as it did, in plain words."""
-    if answer.verdict.abstained:
-        return f"no class is sure enough to be named; {answer.verdict.reason}"
+    if answer.abstained:
+        return f"no class is sure enough to be named; {answer.reason}"
     if answer.fallback is not None:
-        return f"{_REASONS[answer.fallback]}; {answer.verdict.reason}"
-    return answer.verdict.reason
+        return f"{_REASONS.get(answer.fallback, answer.fallback)}; {answer.reason}"
+    return answer.reason
 
 
-def report(title: str, answer: Recognition) -> RenderableType:
+def report(title: str, answer: Answer) -> RenderableType:
     """The answer, its reason, and the branches side by side."""
-    verdict = answer.verdict
-    head = Text.assemble((title, "bold"), " → ", (caption(verdict), "bold green"), f" {verdict.confidence:.1%}")
+    head = Text.assemble((title, "bold"), " → ", (caption(answer), "bold green"), f" {answer.confidence:.1%}")
     lines: list[RenderableType] = [head, Text(sentence(answer), style="dim"), Text(box_line(answer), style="dim")]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in (*verdict.branches, "fused"):
+    for column in (*answer.branches, "fused"):
         table.add_column(column, min_width=16)
-    sides = [*(_column(branch) for branch in verdict.branches.values()), _rows(verdict.scores)]
-    for row in range(len(verdict.scores)):
+    sides = [*(_column(branch) for branch in answer.branches.values()), _rows(answer.scores)]
+    for row in range(len(answer.scores)):
         table.add_row(*(side[row] if row < len(side) else "" for side in sides))
     return Group(*lines, table, *_more(answer), Text())
 
@@ -49,14 +47,13 @@ def caption(verdict: Verdict) -> str:
     return verdict.label or f"none of them (nearest: {verdict.scores[0].label})"
 
 
-def _more(answer: Recognition) -> list[Text]:
+def _more(answer: Answer) -> list[Text]:
     """What was asked for besides: objects, candidates, metadata, a cascade."""
     lines = [
-        f"object {box_edges(entry.detection)}: {caption(entry.verdict)} {entry.verdict.confidence:.1%}"
-        for entry in answer.objects or ()
+        f"object {box_edges(entry.box)}: {caption(entry)} {entry.confidence:.1%}" for entry in answer.objects or ()
     ]
     for candidate in answer.candidates or ():
-        found = box_edges(candidate.detection) if candidate.detection else "not found"
+        found = box_edges(candidate.box) if candidate.box else "not found"
         lines.append(f"candidate {candidate.label}: {found}, logit {candidate.combined:.2f}")
     if answer.metadata is not None:
         without = answer.metadata.without
@@ -68,16 +65,16 @@ def _more(answer: Recognition) -> list[Text]:
     return [Text(line, style="dim") for line in lines]
 
 
-def box_line(answer: Recognition) -> str:
-    if not answer.detections:
-        return f"{answer.width} x {answer.height} pixels, no box"
-    found = answer.detections[0]
-    prompt = f", prompt {found.prompt!r}" if found.prompt else ""
-    return f"{answer.width} x {answer.height} pixels, box {box_edges(found)}, score {found.score:.2f}{prompt}"
+def box_line(answer: Answer) -> str:
+    size = f"{answer.image.width} x {answer.image.height} pixels"
+    if answer.box is None:
+        return f"{size}, no box"
+    prompt = f", prompt {answer.box.prompt!r}" if answer.box.prompt else ""
+    return f"{size}, box {box_edges(answer.box)}, score {answer.box.score:.2f}{prompt}"
 
 
-def box_edges(found: Detection) -> str:
-    return f"({', '.join(f'{edge:.0f}' for edge in vars(found.box).values())})"
+def box_edges(box: Box) -> str:
+    return f"({box.x0:.0f}, {box.y0:.0f}, {box.x1:.0f}, {box.y1:.0f})"
 
 
 def _column(branch: Branch | None) -> list[Text]:
@@ -99,7 +96,7 @@ def check_overlay_name(target: Path) -> None:
         raise InvalidFields(FieldProblem("save-overlay", f"{target} is a folder"))
 
 
-def save_overlay(image: bytes, answer: Recognition, target: Path) -> None:
+def save_overlay(image: bytes, answer: Answer, target: Path) -> None:
     """The upright picture with the box and the answer drawn in, in the format of `target`'s suffix.
 
     Where several objects were asked for, each has its own.
@@ -110,16 +107,14 @@ def save_overlay(image: bytes, answer: Recognition, target: Path) -> None:
     size_px = max(12, canvas.width // 32)
     x_scale, y_scale = picture.scale
     font = ImageFont.load_default(size_px)
-    marked: list[tuple[Detection | None, Verdict]] = [
-        (entry.detection, entry.verdict) for entry in answer.objects or ()
-    ]
-    for found, verdict in marked or [(answer.detections[0] if answer.detections else None, answer.verdict)]:
+    marked: list[tuple[Box | None, Verdict]] = [(entry.box, entry) for entry in answer.objects or ()]
+    for box, verdict in marked or [(answer.box, answer)]:
         corner = (0.0, 0.0)
-        if found is not None:
-            box = found.box.scaled(1 / x_scale, 1 / y_scale)
-            right, lower = max(box.x0, box.x1 - 1), max(box.y0, box.y1 - 1)
-            draw.rectangle((box.x0, box.y0, right, lower), outline=BOX_COLOUR, width=max(2, size_px // 6))
-            corner = (box.x0, max(0.0, box.y0 - 1.3 * size_px))
+        if box is not None:
+            x0, y0, x1, y1 = box.x0 / x_scale, box.y0 / y_scale, box.x1 / x_scale, box.y1 / y_scale
+            right, lower = max(x0, x1 - 1), max(y0, y1 - 1)
+            draw.rectangle((x0, y0, right, lower), outline=BOX_COLOUR, width=max(2, size_px // 6))
+            corner = (x0, max(0.0, y0 - 1.3 * size_px))
         text = f"{caption(verdict)} {verdict.confidence:.0%} ({verdict.branch})"
         draw.rectangle(draw.textbbox(corner, text, font=font), fill=BOX_COLOUR)
         draw.text(corner, text, fill=(255, 255, 255), font=font)

@@ -23,7 +23,10 @@ def variants(
     data: Annotated[
         Path, typer.Option(exists=True, help="CSV or parquet (path, label, mask or box), or a folder for each label.")
     ],
-    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the pictures, variants.csv and skipped.csv.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", file_okay=False, help="Folder for the pictures, variants.csv and skipped.csv."),
+    ],
     kinds: Annotated[str | None, typer.Option(help="Which, by commas; by default all but mixed_adversarial.")] = None,
     seed: Annotated[int, typer.Option(help="Another number draws other backgrounds.")] = 0,
     adversarial: Annotated[int, typer.Option(help="Backgrounds of other classes for each object; 0 for none.")] = 0,
@@ -38,7 +41,7 @@ def variants(
     ] = "png",
 ) -> None:
     """Make the data sets of Xiao et al. 2020 (Noise or Signal) from labelled pictures, for `l2r2 evaluate`."""
-    from service.cli.local import errors
+    from service.cli.saying import errors
     from service.evaluation.variants import DEFAULT_KINDS
 
     _check_folders(data, out)

@@ -33,7 +33,7 @@ ServiceError
 ├── DatabaseUnavailable        503  database_unavailable
 ├── DatabaseCorrupt            503  database_corrupt        (also stops the start)
 ├── StorageFull                507  storage_full
-├── ServiceUnreachable         503  service_unreachable     (said by the command line)
+├── ServiceUnreachable         503  service_unreachable     (said by clients)
 ├── SettingsError              500  settings_invalid        (stops the start)
 └── WeightsError               500  weights_error           (stops the start)
     ├── WeightsMissing         500  weights_missing

@@ -52,6 +52,22 @@ def choose_hardware(device: str, dtype: str, threads: int | None, compiling: Com
     return Hardware("cuda" if on_gpu else "cpu", bfloat16, threads or usable_processors(), compiling)
 
 
+def visible_gpu() -> str | None:
+    """The GPU that torch sees, in words."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    properties = torch.cuda.get_device_properties(0)
+    return f"{properties.name}, {properties.total_memory / 1e9:.0f} GB, CUDA {torch.version.cuda}"
+
+
+def torch_is_built_for() -> str:
+    import torch
+
+    return f"CUDA {torch.version.cuda}" if torch.version.cuda else "processors alone"
+
+
 def usable_processors(root: Path = Path("/")) -> int:
     """Processors that this process may run on, by its affinity and its container's quota; at least one.
 

@@ -20,6 +20,7 @@ LAYERS = (
     ("service.engine",),
     ("service.watching",),
     ("service.api", "service.evaluation", "service.bench", "service.serving"),
+    ("service.client",),
     ("service.app",),
     ("service.cli",),
     ("service.__main__",),

@@ -17,9 +17,8 @@ from typer.testing import CliRunner
 
 from service.cli.main import app
 from service.cli.render import BOX_COLOUR, save_overlay
+from service.client import Answer
 from service.errors import BadRequest, InvalidFields, ServiceError, SettingsError
-from service.recognition.answers import Recognition, Score, Verdict
-from service.recognition.boxes import Box, Detection
 
 
 @pytest.fixture
@@ -182,9 +181,12 @@ def test_an_overlay_that_is_no_picture_is_refused_before_any_work(photo: Path, t
 
 
 def test_an_overlay_of_a_sliver_of_a_box_is_drawn(tmp_path: Path, photographs: dict[str, bytes]) -> None:
-    box = Detection(Box(63.6, 0, 64, 0.3), 0.5)
-    verdict = Verdict("a", 1.0, "full", "average", "", 0.2, False, (Score("a", 1.0),), {})
-    answer = Recognition(verdict, None, (box,), 640, 427, {})
+    answer = Answer.model_validate({
+        "label": "a", "confidence": 1.0, "branch": "full", "fusion": "average", "reason": "", "branches": {},
+        "scores": [{"label": "a", "confidence": 1.0}], "image": {"width": 640, "height": 427}, "timings_ms": {},
+        "box": {"x0": 63.6, "y0": 0, "x1": 64, "y1": 0.3, "score": 0.5}, "dataset_version": "1",
+        "models": {"localizer": "a", "encoder": "b"},
+    })  # fmt: skip
     save_overlay(photographs["rocket"], answer, tmp_path / "out.png")
     with Image.open(tmp_path / "out.png") as drawn:
         assert drawn.size == (640, 427)

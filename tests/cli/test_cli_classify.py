@@ -1,4 +1,4 @@
-"""`l2r2 classify`: every field of POST /classify by `-o`, and how answers are shown to people."""
+"""`l2r2 classify`: every field of POST /classify by `--set`, and how answers are shown to people."""
 
 import io
 import json
@@ -14,9 +14,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from service.api.schemas import RecognitionOut
+from service.api.wire import recognition_out
 from service.cli.local import read_options, read_spec
 from service.cli.main import app
 from service.cli.render import BOX_COLOUR, caption, report, save_overlay
+from service.client import Answer
 from service.errors import BadRequest, InvalidFields
 from service.recognition.answers import (
     Branch,
@@ -47,7 +49,7 @@ def test_any_field_of_a_request_may_be_given(
     priors = {"place": {"counts": {"pad": {"rocket": 9}}}}
     spec.write_text(json.dumps({"classes": ["rocket", "tower", "tree"], "priors": priors}), encoding="utf-8")
     options = ["candidates=2", 'metadata={"place": "pad", "month": 7}', "abstain_below=1", "abstain_by=presence"]
-    pairs = [part for option in options for part in ("-o", option)]
+    pairs = [part for option in options for part in ("--set", option)]
     arguments = ["classify", str(photo), "--spec", str(spec), "--branches", "full,fg_margin", "--json", *pairs]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
@@ -139,9 +141,18 @@ def test_an_overlay_that_cannot_be_written_is_refused_before_a_model_runs(
         CliRunner().invoke(app, [*arguments, "--save-overlay", str(tmp_path / target)], catch_exceptions=False)
 
 
+class Named:
+    name = "a model"
+
+
+def sent(answer: Recognition) -> Answer:
+    document = recognition_out(answer, "pets", "0" * 64, (Named(), Named()), "")  # type: ignore[arg-type]
+    return Answer.model_validate(document)
+
+
 def shown(answer: Recognition) -> str:
     console = Console(width=120, file=io.StringIO(), record=True)
-    console.print(report("photo.jpg", answer))
+    console.print(report("photo.jpg", sent(answer)))
     return console.export_text()
 
 
@@ -193,14 +204,15 @@ def test_a_fallback_is_said_in_plain_words(fallback: Any, words: str) -> None:
 
 
 def test_a_withheld_answer_names_the_nearest_class() -> None:
-    assert caption(replace(VERDICT, label=None, abstained=True)) == "none of them (nearest: cat)"
+    withheld = replace(ANSWER, verdict=replace(VERDICT, label=None, abstained=True))
+    assert caption(sent(withheld)) == "none of them (nearest: cat)"
 
 
 def test_each_object_is_drawn_into_the_picture(tmp_path: Path) -> None:
     Image.new("RGB", (100, 90)).save(tmp_path / "photo.png")
     other = Detection(Box(70, 40, 95, 85), 0.6)
     answer = replace(ANSWER, objects=(ObjectAnswer(FOUND, VERDICT), ObjectAnswer(other, VERDICT)))
-    save_overlay((tmp_path / "photo.png").read_bytes(), answer, tmp_path / "drawn.png")
+    save_overlay((tmp_path / "photo.png").read_bytes(), sent(answer), tmp_path / "drawn.png")
     with Image.open(tmp_path / "drawn.png") as drawn:
         pixels = np.asarray(drawn.convert("RGB"))
     marked = (pixels == BOX_COLOUR).all(axis=2)

@@ -2,55 +2,19 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from light_models import COLOURS, ColourEncoder, FaultyLocalizer, picture_of  # type: ignore[import-not-found]
+from light_models import COLOURS, picture_of  # type: ignore[import-not-found]
 from running import LightService, running  # type: ignore[import-not-found]
 from typer.testing import CliRunner
 
-from service.api.wire import recognition_out
-from service.cli.answers import recognition_of
 from service.cli.local import read_options
 from service.cli.main import app
-from service.cli.remote import Refused
+from service.client import InvalidFieldsError
 from service.errors import InvalidFields, ServiceUnreachable
-from service.recognition.answers import (
-    Branch,
-    Candidate,
-    Cascade,
-    MetadataEffect,
-    ObjectAnswer,
-    Recognition,
-    Score,
-    Verdict,
-)
-from service.recognition.boxes import Box, Detection
-
-CAT, DOG = Score("cat", 0.75), Score("dog", 0.25)
-FULL = Branch("cat", 0.75, (CAT, DOG))
-VERDICT = Verdict("cat", 0.75, "full", "average", "full is surer", 0.2, False, (CAT, DOG), {"full": FULL, "fg": None})
-FOUND = Detection(Box(10, 20, 60, 80), 0.75, "animal")
-PLAIN = Recognition(VERDICT, None, (), 100, 90, {"total": 1.5})
-WHOLE = replace(
-    PLAIN,
-    detections=(FOUND,),
-    metadata=MetadataEffect({"place": "sea"}, {"month": "no prior"}, DOG),
-    cascade=Cascade("full", 0.4, False),
-    objects=(ObjectAnswer(FOUND, VERDICT), ObjectAnswer(FOUND, replace(VERDICT, label=None, abstained=True))),
-    candidates=(Candidate("cat", FOUND, {"full": 1.0}, 12.25), Candidate("dog", None, {"full": 1.0}, 2.0)),
-    cached=True,
-)
-MODELS = (FaultyLocalizer(), ColourEncoder())
-
-
-@pytest.mark.parametrize("answer", [PLAIN, WHOLE, replace(PLAIN, fallback="low_score", detections=(FOUND,))])
-def test_an_answer_survives_its_way(answer: Recognition) -> None:
-    sent = json.loads(json.dumps(recognition_out(answer, None, "v" * 64, MODELS, "id")))
-    assert recognition_of(sent) == answer
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +40,7 @@ def invoke(*arguments: str) -> str:
 def test_a_service_is_asked_with_classes_of_the_request(service: Any, photo: Path, tmp_path: Path) -> None:
     asked = ["classify", str(photo), "--server", service.url, "--classes", "red,blue", "--template", "the colour {}"]
     overlay = tmp_path / "overlay.png"
-    document = json.loads(invoke(*asked, "--json", "--top-k", "1", "-o", "embeddings=yes", "--look-for", "thing",
+    document = json.loads(invoke(*asked, "--json", "--top-k", "1", "--set", "embeddings=yes", "--look-for", "thing",
                                  "--save-overlay", str(overlay)))  # fmt: skip
     assert (document["label"], document["dataset"], len(document["scores"])) == ("red", None, 1)
     assert document["embeddings"]
@@ -95,9 +59,9 @@ def test_a_service_is_asked_with_classes_of_the_request(service: Any, photo: Pat
     ("more", "words"),
     [
         (["--profile", "bio"], "is the service's own"),
-        (["--look-for", "a", "--look-for", "b"], "a request looks for one"),
-        (["-o", "topk=1"], "topk: is not a known field"),
-        (["-o", "classes=a"], "is not name=value"),
+        (["--look-for", "a", "--look-for", "b"], "localizer_prompts: cannot be sent .* datasets add"),
+        (["--set", "topk=1"], "topk: is not a known field"),
+        (["--set", "classes=a"], "is not name=value"),
     ],
 )
 def test_what_a_request_has_no_place_for_is_refused_here(photo: Path, more: list[str], words: str) -> None:
@@ -105,14 +69,27 @@ def test_what_a_request_has_no_place_for_is_refused_here(photo: Path, more: list
         invoke("classify", str(photo), "--server", "http://127.0.0.1:1", "--classes", "red", *more)
 
 
-def test_a_specification_is_registered_instead(photo: Path, tmp_path: Path) -> None:
-    (tmp_path / "spec.json").write_text('["red"]')
-    with pytest.raises(InvalidFields, match="l2r2 datasets add"):
-        invoke("classify", str(photo), "--server", "http://127.0.0.1:1", "--spec", str(tmp_path / "spec.json"))
+def test_a_specification_is_sent_as_far_as_a_request_has_a_place_for_it(
+    service: Any, photo: Path, tmp_path: Path
+) -> None:
+    spec = tmp_path / "spec.json"
+    asked = ["classify", str(photo), "--server", service.url, "--spec", str(spec), "--json"]
+    classes = ["blue", {"name": "warm", "prompts": ["red"]}]
+    spec.write_text(json.dumps({"classes": classes, "localizer_prompts": ["thing"], "fusion": "average"}))
+    document = json.loads(invoke(*asked))
+    assert (document["label"], document["fusion"]) == ("warm", "average")
+    assert json.loads(invoke(*asked, "--fusion", "robust"))["fusion"] == "robust"
+    spec.write_text(json.dumps({"classes": ["red"], "priors": {"place": {"counts": {"sea": {"red": 1}}}}}))
+    with pytest.raises(InvalidFields, match=r"priors: cannot be sent .* `l2r2 datasets add`"):
+        invoke(*asked)
+    for nothing in ({"classes": "red"}, {"templates": ["a {}"]}):
+        spec.write_text(json.dumps(nothing))
+        with pytest.raises(InvalidFields, match="classes: must be a list"):
+            invoke(*asked)
 
 
 def test_the_services_own_words_are_said(service: Any, photo: Path) -> None:
-    with pytest.raises(Refused, match=r"422: classes\[1\].name: must not be blank"):
+    with pytest.raises(InvalidFieldsError, match=r"422: classes\[1\].name: must not be blank"):
         invoke("classify", str(photo), "--server", service.url, "--classes", "red,,blue")
     with pytest.raises(ServiceUnreachable):
         invoke("classify", str(photo), "--server", "http://127.0.0.1:1", "--classes", "red")

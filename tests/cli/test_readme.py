@@ -2,12 +2,14 @@
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from PIL import Image, ImageEnhance
 from running import RunningService  # type: ignore[import-not-found]
@@ -73,6 +75,47 @@ def test_every_example_of_the_method_runs(
     assert done.returncode == 0, done.stderr + done.stdout[-2000:]
     answers = re.findall(r'"label": ?("[^"]*"|null), ?"confidence"', done.stdout)
     assert len(answers) >= 25
+
+
+def at(server: RunningService, script: str) -> str:
+    return script.replace("http://localhost:8000", server.url).replace("localhost:8000", server.url[7:])
+
+
+def test_the_python_examples_run(
+    server: RunningService, tmp_path: Path, photographs: dict[str, bytes], models_cache: Path
+) -> None:
+    blocks = re.findall(r"<!-- python -->\n```python\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "photo.jpg").write_bytes(photographs["rocket"])
+    (tmp_path / "notes.txt").touch()
+    environment = {**os.environ, "L2R2_MODELS_CACHE": str(models_cache), "L2R2_OFFLINE": "1"}
+    command = [sys.executable, "-c", at(server, "\n".join(blocks))]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first, built, photo, notes, missing, view = done.stdout.splitlines()
+    assert (first, built, photo) == ("rocket", "1.0", "photo.jpg rocket")
+    assert notes.startswith("notes.txt 422: The image is empty")
+    assert missing.startswith("404 dataset_not_found no dataset is named 'nothing'")
+    assert view.startswith("label='rocket'")
+
+
+def test_the_commands_for_many_pictures_run(
+    server: RunningService, tmp_path: Path, photographs: dict[str, bytes]
+) -> None:
+    [script] = re.findall(r"<!-- many -->\n```sh\n(.*?)```", README, re.DOTALL)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "pictures" / "deep").mkdir(parents=True)
+    for path, name in (("rocket.jpg", "rocket"), ("deep/cat.jpg", "chelsea")):
+        (tmp_path / "pictures" / path).write_bytes(photographs[name])
+    content = {"classes": ["cat", "dog", "rocket", "tree"]}
+    assert httpx.put(f"{server.url}/datasets/things", json=content, timeout=60).is_success
+    command = ["bash", "-euo", "pipefail", "-c", at(server, script)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(line["answered"], line["before"]) for line in said] == [(2, 0), (2, 0), (0, 2), (2, 0)]
+    made = {"answers.csv", "answers.parquet", "answers.coco.json"}
+    assert made <= {path.name for path in tmp_path.iterdir()}
+    assert (tmp_path / "answers.csv").read_text().count("\n") == 3
 
 
 def labelled_pictures(folder: Path, photographs: dict[str, bytes]) -> None:

@@ -92,10 +92,10 @@ def test_the_file_has_to_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 def test_a_key_is_sent_from_the_option_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("L2R2_KEY", raising=False)
-    assert Service("http://x").headers == {}
+    assert Service("http://x").sent_key is None
     monkeypatch.setenv("L2R2_KEY", "l2r2_of-the-environment")
-    assert Service("http://x").headers == {"Authorization": "Bearer l2r2_of-the-environment"}
-    assert Service("http://x", "l2r2_given").headers == {"Authorization": "Bearer l2r2_given"}
+    assert Service("http://x").sent_key == "l2r2_of-the-environment"
+    assert Service("http://x", "l2r2_given").sent_key == "l2r2_given"
     assert "l2r2_given" not in repr(Service("http://x", "l2r2_given"))
 
 

@@ -1,0 +1,104 @@
+"""What a start needs besides models: a database, keys where they are wanted, an address to listen on."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from service.cli.checks.findings import Check
+from service.errors import SettingsError
+from service.settings import Settings
+
+LEAST_FREE_BYTES = 5e8
+ANSWER_S = 3.0
+
+
+def database(settings: Settings) -> Iterator[Check]:
+    """Read, and looked through for damage; nothing is changed."""
+    from service.datasets.database import Database
+    from service.datasets.sqlite import check_intact
+
+    with closing(Database(settings.database_url, settings.data_dir, busy_timeout_s=ANSWER_S)) as found:
+        if found.path is not None and not found.path.exists():
+            yield _future(found.path)
+            return
+        try:
+            found.check_there()
+        except SettingsError as error:
+            yield Check("database", "note", error.detail)
+            return
+        if found.path is not None:
+            with found.reading() as connection:
+                check_intact(connection)
+        yield Check("database", "ok", f"{found}, intact")
+        if found.path is not None:
+            yield from _room(found.path)
+
+
+def keys(settings: Settings) -> Iterator[Check]:
+    """Raises SettingsError for a key file that cannot be read, or where strangers would be let in."""
+    from datetime import UTC, datetime
+
+    from service.access.binding import check_binding
+    from service.access.keyfile import read_keys
+
+    check_binding(settings.host, has_keys=settings.keys_file is not None, allow_anonymous=settings.allow_anonymous)
+    if settings.keys_file is None:
+        yield Check("keys", "ok", f"none; whoever reaches {settings.host} may ask")
+        return
+    listed = read_keys(settings.keys_file)
+    expired = [key.name for key in listed if key.has_expired(datetime.now(UTC))]
+    found = f"{len(listed)} in {settings.keys_file}"
+    if len(listed) == len(expired):
+        yield Check("keys", "note", f"{found}, none of them valid: nobody may ask", "`l2r2 keys new NAME` makes one")
+    else:
+        yield Check("keys", "ok", found + (f", expired: {', '.join(expired)}" if expired else ""))
+
+
+def port(settings: Settings) -> Iterator[Check]:
+    """Whether the service could listen. One that is running is no fault."""
+    address = f"{settings.host}:{settings.port}"
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(place)
+    except OSError as error:
+        if _is_service(settings):
+            yield Check("port", "note", f"a service answers at {address} already", "another one needs another --port")
+        else:
+            advice = "free it, or set L2R2_PORT (or --port); 0 takes a free one"
+            yield Check("port", "bad", f"{address}: {error.strerror or error}", advice)
+        return
+    yield Check("port", "ok", f"{address} is free")
+
+
+def _is_service(settings: Settings) -> bool:
+    import httpx
+
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        answer = httpx.get(f"http://{host}:{settings.port}/livez", timeout=ANSWER_S, trust_env=False)
+        return "status" in answer.json()
+    except (httpx.TransportError, httpx.InvalidURL, ValueError):
+        return False
+
+
+def _future(path: Path) -> Check:
+    folder = path.parent.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Check("database", "bad", f"{path} cannot be made: {folder} may not be written to", "set L2R2_DATA_DIR")
+    return Check("database", "ok", f"none yet; the first start makes {path}")
+
+
+def _room(path: Path) -> Iterator[Check]:
+    if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK | os.X_OK):
+        yield Check("data folder", "bad", f"{path} may not be written to", "the service's user needs the right to")
+        return
+    free = shutil.disk_usage(path.parent).free
+    advice = "registrations are refused (507) when it is full" if free < LEAST_FREE_BYTES else None
+    yield Check("data folder", "note" if advice else "ok", f"{free / 1e9:.1f} GB free on its disk", advice)

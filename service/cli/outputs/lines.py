@@ -1,0 +1,156 @@
+"""Files that grow by whole lines. A process that is killed leaves at most a part of one, which is cut off later."""
+
+import csv
+import errno
+import io
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import FileIO
+from pathlib import Path
+
+from service.cli.outputs.rows import COLUMNS, Record, flat, json_bytes
+from service.errors import BadRequest, ServiceError, StorageFull
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass
+class Found:
+    """Of an earlier run: the pictures it has answers to, and the version of the dataset that gave the first one."""
+
+    answered: set[str] = field(default_factory=set)
+    version: str | None = None
+
+
+class Lines(ABC):
+    head = b""
+    begins = b""  # every such file
+
+    def __init__(self, path: Path, *, anew: bool = False) -> None:
+        """anew: the first line takes the place of what is there; until then that stays."""
+        self.path, self._mode = path, "wb" if anew else "ab"
+        self._stream: FileIO | None = None
+
+    def add(self, record: Record) -> None:
+        """Raises BadRequest, StorageFull."""
+        try:
+            stream, line = self._opened(), self.line(record)
+            left = memoryview(line if stream.tell() else self.head + line)
+            while left:
+                left = left[stream.write(left) :]
+        except OSError as error:
+            raise refusal(self.path, error) from None
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def _opened(self) -> FileIO:
+        if self._stream is None:
+            self._stream = FileIO(self.path, self._mode)
+        return self._stream
+
+    @classmethod
+    def mended(cls, path: Path) -> Found:
+        """The file without failures, which are to be asked again, and without a line that was cut short.
+
+        Raises:
+            BadRequest: it holds something else.
+        """
+        found, draft = Found(), path.with_name(f".{path.name}.part")
+        if not path.exists():
+            return found
+        try:
+            with path.open("rb") as stream:
+                if not cls.begins.startswith(stream.read(len(cls.begins))):
+                    raise ValueError("another kind of file")
+            with draft.open("wb") as kept:
+                kept.write(cls.head)
+                for line, asked, version in cls.answers(path):
+                    found.answered.add(asked)
+                    found.version = found.version or version
+                    kept.write(line)
+            draft.replace(path)
+        except OSError as error:
+            raise refusal(path, error) from None
+        except (ValueError, KeyError, TypeError):
+            raise BadRequest(f"{path} is not what `l2r2 classify` writes; it cannot be continued") from None
+        finally:
+            draft.unlink(missing_ok=True)
+        return found
+
+    @staticmethod
+    @abstractmethod
+    def line(record: Record) -> bytes: ...
+
+    @classmethod
+    @abstractmethod
+    def answers(cls, path: Path) -> Iterator[tuple[bytes, str, str]]:
+        """Whole lines that hold an answer, with the picture's path and the dataset's version."""
+
+
+class JsonLines(Lines):
+    begins = b'{"path": '
+
+    @staticmethod
+    def line(record: Record) -> bytes:
+        return json_bytes(record.document()) + b"\n"
+
+    @classmethod
+    def answers(cls, path: Path) -> Iterator[tuple[bytes, str, str]]:
+        for line in _whole_lines(path):
+            document = json.loads(line)
+            if "error" not in document:
+                yield line, document["path"], document["answer"]["dataset_version"]
+
+    @staticmethod
+    def records(path: Path) -> Iterator[Record]:
+        for line in _whole_lines(path):
+            yield Record.from_document(json.loads(line))
+
+
+class CsvLines(Lines):
+    """Paths and texts may hold line ends; then they are quoted, and a row has several lines."""
+
+    begins = head = ",".join(COLUMNS).encode() + b"\r\n"
+
+    @staticmethod
+    def line(record: Record) -> bytes:
+        text = io.StringIO(newline="")
+        csv.DictWriter(text, list(COLUMNS)).writerow(flat(record))
+        return text.getvalue().encode("utf-8", "surrogateescape")
+
+    @classmethod
+    def answers(cls, path: Path) -> Iterator[tuple[bytes, str, str]]:
+        rows = _quoted_rows(path)
+        if next(rows, cls.head) != cls.head:
+            raise ValueError("other columns")
+        for line in rows:
+            text = line.decode("utf-8", "surrogateescape")
+            [row] = csv.DictReader(io.StringIO(text, newline=""), list(COLUMNS), strict=True)
+            if not row["error_code"]:
+                yield line, row["path"], row["dataset_version"]
+
+
+def refusal(path: Path, error: OSError) -> ServiceError:
+    kind = StorageFull if error.errno in FULL else BadRequest
+    return kind(f"{path} cannot be written: {error.strerror}")
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as stream:
+        for line in stream:
+            if line.endswith(b"\n"):
+                yield line
+
+
+def _quoted_rows(path: Path) -> Iterator[bytes]:
+    """A row is over at the end of a line before which there is an even number of quotes."""
+    row = b""
+    for line in _whole_lines(path):
+        row += line
+        if row.count(b'"') % 2 == 0:
+            yield row
+            row = b""

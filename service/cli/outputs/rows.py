@@ -1,0 +1,92 @@
+"""One picture's answer as a record, and as a flat row."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from service.client import Answer, Outcome
+from service.errors import ServiceError
+
+COLUMNS = {
+    "path": str,
+    "label": str,
+    "confidence": float,
+    "abstained": bool,
+    "presence": float,
+    "branch": str,
+    "fusion": str,
+    "reason": str,
+    "fallback": str,
+    "x0": float,
+    "y0": float,
+    "x1": float,
+    "y1": float,
+    "box_score": float,
+    "width": int,
+    "height": int,
+    "scores": str,
+    "branches": str,
+    "dataset": str,
+    "dataset_version": str,
+    "error_code": str,
+    "error": str,
+}
+OF_ANSWER = ("label", "confidence", "abstained", "presence", "branch", "fusion", "reason", "fallback")
+
+
+@dataclass(frozen=True)
+class Failure:
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Record:
+    path: str
+    answer: Answer | None
+    failure: Failure | None = None
+
+    @classmethod
+    def of(cls, outcome: Outcome[str]) -> "Record":
+        error = outcome.error
+        if error is None:
+            return cls(outcome.asked, outcome.unwrap())
+        if isinstance(error, ServiceError):
+            return cls(outcome.asked, None, Failure(error.code, error.detail))
+        return cls(outcome.asked, None, Failure("file_unreadable", error.strerror or str(error)))
+
+    @classmethod
+    def from_document(cls, document: Any) -> "Record":
+        """Raises ValueError, KeyError, TypeError for what is no record."""
+        failure = Failure(**document["error"]) if "error" in document else None
+        return cls(document["path"], None if failure else Answer.model_validate(document["answer"]), failure)
+
+    def document(self) -> dict[str, Any]:
+        if self.answer is not None:
+            return {"path": self.path, "answer": self.answer.model_dump(mode="json")}
+        return {"path": self.path, "error": vars(self.failure)}
+
+
+def flat(record: Record) -> dict[str, Any]:
+    """Of COLUMNS; what there is none of is None. `scores` and `branches` are JSON."""
+    row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"path": record.path}
+    if record.failure is not None:
+        return row | {"error_code": record.failure.code, "error": record.failure.detail}
+    answer = record.answer
+    assert answer is not None
+    row |= {name: getattr(answer, name) for name in (*OF_ANSWER, "dataset", "dataset_version")}
+    row |= {"width": answer.image.width, "height": answer.image.height}
+    if answer.box is not None:
+        row |= {edge: getattr(answer.box, edge) for edge in ("x0", "y0", "x1", "y1")}
+        row["box_score"] = answer.box.score
+    shown = {view: branch and [branch.label, branch.confidence] for view, branch in answer.branches.items()}
+    row["scores"] = json.dumps([[score.label, score.confidence] for score in answer.scores], ensure_ascii=False)
+    return row | {"branches": json.dumps(shown, ensure_ascii=False)}
+
+
+def json_bytes(document: Any, indent: int | None = None) -> bytes:
+    """In UTF-8; escaped where a file's name holds bytes that are none."""
+    try:
+        return json.dumps(document, ensure_ascii=False, indent=indent).encode()
+    except UnicodeEncodeError:
+        return json.dumps(document, indent=indent).encode()

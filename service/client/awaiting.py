@@ -1,0 +1,96 @@
+"""`AsyncClient`: a service, asked from an event loop of asyncio."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from types import TracebackType
+from typing import Any, TypeVar, Unpack
+
+import httpx
+
+from service.client import calls
+from service.client.awaiting_datasets import AsyncDatasets
+from service.client.calls import Call
+from service.client.connecting import DEFAULT_URL, Connection, Timeouts
+from service.client.dataset_results import Models
+from service.client.options import ClassifyOptions
+from service.client.pictures import Picture
+from service.client.results import Answer, Outcome
+from service.client.retrying import Retries
+from service.client.several import Progress, by_tasks
+
+Read = TypeVar("Read")
+Asked = TypeVar("Asked", bound=Picture)
+
+
+class AsyncClient:
+    """As `Client`; tasks may share it. `async with AsyncClient(url) as client:` closes it, as `close` does."""
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        key: str | None = None,
+        timeouts: Timeouts | None = None,
+        retries: Retries | None = None,
+        connections: int = 100,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._connection = Connection.to(url, key, timeouts, retries)
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        self._http = httpx.AsyncClient(limits=limits, transport=transport)
+        self.datasets = AsyncDatasets(self.made)
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def classify(
+        self, picture: Picture, *, deadline_s: float | None = None, **options: Unpack[ClassifyOptions]
+    ) -> Answer:
+        """As `Client.classify`; files are read in a thread."""
+        call = await asyncio.to_thread(calls.classify, picture, options)
+        return await self.made(call, deadline_s)
+
+    def classify_many(
+        self,
+        pictures: Iterable[Asked],
+        *,
+        concurrency: int = 8,
+        ordered: bool = True,
+        progress: Progress | None = None,
+        deadline_s: float | None = None,
+        **options: Unpack[ClassifyOptions],
+    ) -> AsyncIterator[Outcome[Asked]]:
+        """As `Client.classify_many`, to be iterated with `async for`."""
+
+        async def ask(picture: Asked) -> Answer:
+            return await self.classify(picture, deadline_s=deadline_s, **options)
+
+        return by_tasks(ask, pictures, concurrency, ordered, progress)
+
+    async def models(self) -> Models:
+        """What is loaded, and the names that may be used."""
+        return await self.made(calls.models())
+
+    async def made(self, call: Call[Read], deadline_s: float | None = None) -> Read:
+        """The result of a call."""
+        attempts = self._connection.attempts(call, deadline_s)
+        while True:
+            outcome = await self._once(self._connection.request(call, attempts))
+            if isinstance(outcome, httpx.Response) and outcome.is_success:
+                return call.result(outcome)
+            error, wait_s = self._connection.fate(call, attempts, outcome)
+            if wait_s is None:
+                raise error
+            await asyncio.sleep(wait_s)
+
+    async def _once(self, request: dict[str, Any]) -> httpx.Response | httpx.RequestError:
+        try:
+            return await self._http.request(**request)
+        except httpx.RequestError as error:
+            return error

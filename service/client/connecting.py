@@ -1,0 +1,87 @@
+"""What the clients that wait and those that await have in common: address, key, time limits, and one attempt's fate."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from service.access.presenting import key_headers
+from service.client.calls import Call
+from service.client.problems import problem_from, refusal_in, unreachable
+from service.client.retrying import Attempts, Retries, retry_after_s
+from service.errors import ServiceError, ServiceUnreachable
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+DEADLINE_HEADER = "X-Request-Timeout-Ms"
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds for one attempt: to connect, to send and to receive a piece, and to wait for a free connection. Receiving
+    includes the service's work, so it should be longer than the service's own limit."""
+
+    connect_s: float = 10.0
+    read_s: float = 90.0
+    write_s: float = 60.0
+    pool_s: float = 90.0
+
+    def within(self, left_s: float, patience_s: float | None = None) -> httpx.Timeout:
+        """Of an attempt when `left_s` are left; `patience_s` takes the place of `read_s`."""
+        limits = (self.connect_s, patience_s or self.read_s, self.write_s, self.pool_s)
+        connect_s, read_s, write_s, pool_s = (max(0.001, min(limit_s, left_s)) for limit_s in limits)
+        return httpx.Timeout(connect=connect_s, read=read_s, write=write_s, pool=pool_s)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where the service is and how it is asked."""
+
+    url: str
+    headers: Mapping[str, str]
+    timeouts: Timeouts
+    retries: Retries
+
+    @classmethod
+    def to(cls, url: str, key: str | None, timeouts: Timeouts | None, retries: Retries | None) -> "Connection":
+        """Raises BadRequest for a key that no header can hold, ServiceUnreachable for what is no address."""
+        try:
+            parsed = httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise unreachable(url, error) from None
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise ServiceUnreachable(f"{url!r} is no address of a service, such as {DEFAULT_URL}")
+        return cls(url.rstrip("/"), key_headers(key), timeouts or Timeouts(), retries or Retries())
+
+    def attempts(self, call: Call[Any], deadline_s: float | None) -> Attempts:
+        return Attempts(self.retries, call.patience_s if deadline_s is None else deadline_s, time.monotonic)
+
+    def request(self, call: Call[Any], attempts: Attempts) -> dict[str, Any]:
+        """Of one attempt, as httpx takes it."""
+        headers = dict(self.headers)
+        if call.promises:
+            headers[DEADLINE_HEADER] = str(max(1, int(attempts.left_s * 1000)))
+        return {
+            "method": call.method,
+            "url": self.url + call.path,
+            "headers": headers,
+            "timeout": self.timeouts.within(attempts.left_s, call.patience_s),
+            **call.content,
+        }
+
+    def fate(
+        self, call: Call[Any], attempts: Attempts, outcome: httpx.Response | httpx.RequestError
+    ) -> tuple[ServiceError, float | None]:
+        """What went wrong, and after how many seconds to try again; None: not at all."""
+        if isinstance(outcome, httpx.Response):
+            wanted_s = retry_after_s(outcome)
+            refusal = refusal_in(outcome, None if wanted_s is None else round(wanted_s))
+            return refusal, attempts.after_refusal(refusal.status, refusal.code, wanted_s)
+        return self._gone(outcome, attempts), attempts.after_break(outcome, repeatable=call.repeatable)
+
+    def _gone(self, error: httpx.RequestError, attempts: Attempts) -> ServiceError:
+        if isinstance(error, httpx.ReadTimeout):
+            detail = f"no answer from {self.url} in time (at most {attempts.deadline_s:g} s)"
+            return problem_from({"code": "deadline_exceeded", "detail": detail}, 504)
+        return unreachable(self.url, error)

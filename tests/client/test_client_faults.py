@@ -1,0 +1,218 @@
+"""Both clients against a server that refuses, breaks off, or answers nonsense."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+from misbehaving import ANSWER, answers, misbehaving, refuses, resets, send, shows  # type: ignore[import-not-found]
+
+from service.client import (
+    Answer,
+    AsyncClient,
+    Client,
+    ProblemError,
+    RateLimitedError,
+    Retries,
+    ServiceUnreachable,
+    Timeouts,
+    TooLateError,
+    UnavailableError,
+)
+
+QUICK = Retries(deadline_s=20, connections=3, first_wait_s=0.01, most_wait_s=0.02)
+Ask = Callable[..., Answer]
+
+
+def waiting(url: str, retries: Retries = QUICK, key: str | None = None, **options: Any) -> Answer:
+    with Client(url, retries=retries, key=key) as client:
+        return client.classify(b"picture", dataset="pets", **options)
+
+
+def awaiting(url: str, retries: Retries = QUICK, key: str | None = None, **options: Any) -> Answer:
+    async def ask() -> Answer:
+        async with AsyncClient(url, retries=retries, key=key) as client:
+            return await client.classify(b"picture", dataset="pets", **options)
+
+    return asyncio.run(ask())
+
+
+both = pytest.mark.parametrize("ask", [waiting, awaiting])
+
+
+@both
+def test_a_refusal_is_asked_again_after_the_time_it_names(ask: Ask) -> None:
+    with misbehaving(refuses(503, Retry_After="1"), answers()) as server:
+        begin_s = time.monotonic()
+        assert ask(server.url).label == "cat"
+        took_s = time.monotonic() - begin_s
+    assert len(server.seen) == 2
+    assert took_s >= 1
+
+
+@both
+def test_a_date_counts_as_seconds_do(ask: Ask) -> None:
+    with misbehaving(
+        refuses(429, "rate_limited", Retry_After=formatdate(time.time() + 2, usegmt=True)), answers()
+    ) as server:
+        begin_s = time.monotonic()
+        assert ask(server.url).label == "cat"
+        assert time.monotonic() - begin_s >= 0.9  # dates have whole seconds
+
+
+@both
+def test_a_connection_that_breaks_is_made_again(ask: Ask) -> None:
+    with misbehaving(resets, resets, answers()) as server:
+        assert ask(server.url).confidence == 0.75
+    assert len(server.seen) == 3
+
+
+@both
+def test_a_connection_that_breaks_again_and_again_is_given_up(ask: Ask) -> None:
+    with misbehaving(resets) as server, pytest.raises(ServiceUnreachable, match="no service answers at"):
+        ask(server.url)
+    assert len(server.seen) == 3
+
+
+@both
+def test_what_would_take_longer_than_the_deadline_is_not_waited_for(ask: Ask) -> None:
+    with misbehaving(refuses(503, Retry_After="60")) as server:
+        begin_s = time.monotonic()
+        with pytest.raises(UnavailableError, match="it is overloaded") as refused:
+            ask(server.url, deadline_s=5)
+        assert time.monotonic() - begin_s < 4
+    assert (refused.value.retry_after_s, refused.value.request_id, refused.value.status) == (60, "r", 503)
+    assert len(server.seen) == 1
+
+
+@both
+def test_an_answer_that_does_not_come_is_waited_for_until_the_deadline(ask: Ask) -> None:
+    end = threading.Event()
+    with misbehaving(lambda _: end.wait(20)) as server:
+        with pytest.raises(TooLateError, match="no answer from"):
+            ask(server.url, deadline_s=0.2)
+        end.set()
+    assert len(server.seen) == 1
+
+
+@both
+def test_the_service_is_told_how_long_an_answer_is_of_use(ask: Ask) -> None:
+    with misbehaving(answers()) as server:
+        ask(server.url, deadline_s=7, key="l2r2_x")
+    headers = server.seen[0][2]
+    assert 6000 < int(headers["X-Request-Timeout-Ms"]) <= 7000
+    assert headers["Authorization"] == "Bearer l2r2_x"
+
+
+@both
+def test_limits_refusals_that_last_end_as_what_they_are(ask: Ask) -> None:
+    with misbehaving(refuses(429, "rate_limited")) as server, pytest.raises(RateLimitedError):
+        ask(server.url, retries=Retries(deadline_s=0.3, first_wait_s=0.02))
+    assert len(server.seen) > 1
+
+
+@both
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (shows(200, "<html>welcome</html>"), "not what the service answers"),
+        (answers({"label": "cat"}), "not what the service answers"),
+        (answers([1]), "not what the service answers"),
+        (shows(500, "<h1>Bad  Gateway</h1>"), "500: <h1>Bad Gateway</h1>"),
+        (refuses(418, "teapot"), "418: it is teapot"),
+        (shows(302, ""), "302: Found"),
+    ],
+)
+def test_what_is_no_answer_of_ours_is_a_problem_too(ask: Ask, act: Any, words: str) -> None:
+    with misbehaving(act) as server, pytest.raises(ProblemError, match=words):
+        ask(server.url)
+    assert len(server.seen) == 1
+
+
+@both
+def test_an_answer_that_cannot_be_unpacked_is_none(ask: Ask) -> None:
+    def packed(handler: BaseHTTPRequestHandler) -> None:
+        send(handler, 200, "application/json", b"no gzip", {"Content-Encoding": "gzip"})
+
+    with misbehaving(packed) as server, pytest.raises(ServiceUnreachable):
+        ask(server.url)
+    assert len(server.seen) == 1
+
+
+@both
+def test_fields_of_a_newer_service_are_kept(ask: Ask) -> None:
+    newer = {**ANSWER, "mood": "calm", "box": {**ANSWER["box"], "angle": 3}, "branch": "newest_view"}
+    with misbehaving(answers(newer)) as server:
+        answer = ask(server.url)
+    assert answer.model_extra == {"mood": "calm"}
+    assert answer.box is not None
+    assert (answer.box.model_extra, answer.branch) == ({"angle": 3}, "newest_view")
+    assert answer.model_dump(mode="json") == newer
+
+
+@both
+def test_an_answer_cannot_be_changed(ask: Ask) -> None:
+    with misbehaving(answers()) as server:
+        answer = ask(server.url)
+    with pytest.raises(ValueError, match="frozen"):
+        answer.label = "dog"
+
+
+@both
+@pytest.mark.parametrize("wrong", [{"topk": 3}, {"branches": "full,fg"}, {"classes": "cat"}])
+def test_an_option_that_cannot_be_meant_is_refused_here(ask: Ask, wrong: dict[str, Any]) -> None:
+    with misbehaving(answers()) as server, pytest.raises(TypeError, match=r"topk|is a list"):
+        ask(server.url, **wrong)
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x", "http://", "http://[::1"])
+def test_what_is_no_address_is_said_at_once(url: str) -> None:
+    with pytest.raises(ServiceUnreachable):
+        Client(url)
+
+
+def test_deleting_is_not_done_twice() -> None:
+    with misbehaving(resets) as server, Client(server.url, retries=QUICK) as client, pytest.raises(ServiceUnreachable):
+        client.datasets.delete("pets")
+    assert len(server.seen) == 1
+
+
+def test_time_limits_are_never_longer_than_what_is_left() -> None:
+    found = Timeouts(connect_s=5, read_s=90).within(2.0)
+    assert (found.connect, found.read, found.write, found.pool) == (2, 2, 2, 2)
+
+
+def test_closing_ends_the_wait_for_a_further_attempt() -> None:
+    with misbehaving(refuses(503, Retry_After="60")) as server:
+        client = Client(server.url)
+        found: list[BaseException] = []
+
+        def ask() -> None:
+            try:
+                client.classify(b"x", dataset="pets")
+            except UnavailableError as error:
+                found.append(error)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        while not server.seen:
+            thread.join(0.01)
+        client.close()
+        thread.join(10)
+        assert not thread.is_alive()
+    assert len(found) <= 1
+
+
+def test_who_stops_iterating_stops_the_asking() -> None:
+    with misbehaving(answers()) as server, Client(server.url) as client:
+        given = iter([b"picture"] * 1000)
+        outcomes = client.classify_many(given, dataset="pets", concurrency=2)
+        assert next(outcomes).unwrap().label == "cat"
+        outcomes.close()  # type: ignore[attr-defined]
+        assert len(server.seen) <= 6
+        assert sum(1 for _ in given) >= 994
