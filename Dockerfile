@@ -37,7 +37,8 @@ WORKDIR /requirements
 COPY pyproject.toml ./
 RUN python -c "import tomllib; \
     project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-    print(*project['dependencies'], *project['optional-dependencies']['postgres'], sep='\n')" > all.txt \
+    extras = project['optional-dependencies']; \
+    print(*project['dependencies'], *extras['postgres'], *extras['otel'], sep='\n')" > all.txt \
     && grep '^torch[<>=]' all.txt > torch.txt \
     && echo torchvision >> torch.txt
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Lifespan
 import service
 from service.access.keyring import Keyring
 from service.access.limits import Limits
-from service.api import calibration, classify, datasets, health, inference_protocol, pages, problems, versions
+from service.api import calibration, classify, datasets, health, inference_protocol, metrics, pages, problems, versions
 from service.api.body_limits import BodyBounds, BodyLimit
 from service.api.guard import Guard
 from service.api.headers import SecurityHeaders, with_cors
@@ -20,6 +20,7 @@ from service.api.life import Life
 from service.api.middleware import RequestContext
 from service.api.openapi import completed
 from service.api.own_host import OwnHost
+from service.api.route_names import RouteNames
 from service.api.state import Parts, State
 from service.datasets.adhoc import AdhocDatasets
 from service.datasets.adhoc_list import AdhocLimits
@@ -33,6 +34,7 @@ from service.datasets.registry import Registry
 from service.datasets.store import DatasetStore
 from service.engine import Engine, load_engine, start_decoders, wait_for_decoders
 from service.models.hardware import use_torch_threads
+from service.observing.chosen import observer_of
 from service.settings import Settings
 from service.watching.canary import Canary
 
@@ -145,9 +147,9 @@ def create_app(
         on_beyond_help: called, from another thread, if only a new process can help.
 
     Raises:
-        SettingsError: the key file cannot be read.
+        SettingsError: the key file cannot be read, or what is to make traces is not installed.
     """
-    state = State(settings, _fetcher(settings))
+    state = State(settings, _fetcher(settings), observer=observer_of(settings))
     keyring = Keyring(settings.keys_file) if settings.keys_file is not None else None
     app = _described(settings, Life(state, load, on_failure, on_beyond_help).lifespan)
     app.state.service = state
@@ -159,8 +161,14 @@ def create_app(
     problems.install(app)
     if settings.docs == "on":
         pages.install(app)
-    for module in (classify, datasets, versions, calibration, health, inference_protocol):
-        app.include_router(module.router)
+    modules = [classify, datasets, versions, calibration, health, inference_protocol]
+    routers = [module.router for module in modules]
+    if state.observer.metrics is not None:
+        state.observer.metrics.watch(state.reading)
+        routers.append(metrics.router)
+    app.state.routes = RouteNames(routers)
+    for router in routers:
+        app.include_router(router)
     return app
 
 
@@ -184,7 +192,8 @@ class _Application(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         inner = with_cors(super().build_middleware_stack(), self._state.settings.cors_origins)
-        return RequestContext(SecurityHeaders(inner), lambda: self._state.draining)
+        state = self._state
+        return RequestContext(SecurityHeaders(inner), lambda: state.draining, state.observer, self.state.routes.of)
 
     def openapi(self) -> dict[str, Any]:
         return completed(super().openapi(), self._state.settings)

@@ -8,11 +8,11 @@ worker, it goes on. Knows nothing of pictures.
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from service.errors import ModelFailed, NotReady, Overloaded, ServiceError
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class WorkerHealth:
     """Whether the worker thread lives, how many items wait, for how many seconds the present batch has run, and how
-    many batches of how many items were begun so far: between two readings their differences give the mean batch.
+    many batches of how many items were begun so far, also by size: differences of two readings give the mean batch.
     succeeded_ago_s: since a batch went well, or since the start; since then so many `failures`, one for want of memory.
     """
 
@@ -37,6 +37,7 @@ class WorkerHealth:
     succeeded_ago_s: float = 0.0
     failures: int = 0
     out_of_memory: bool = False
+    batch_sizes: Mapping[int, int] = field(default_factory=dict)
 
 
 class Batcher(Generic[Item, Result]):
@@ -62,18 +63,16 @@ class Batcher(Generic[Item, Result]):
     ) -> None:
         if max_batch < 1 or max_waiting < 1:
             raise ValueError(f"max_batch and max_waiting are at least 1, not {max_batch} and {max_waiting}")
-        self.name = name
-        self._run = run
+        self.name, self._run = name, run
         self._max_batch, self._max_waiting, self._weigh = max_batch, max_waiting, weigh
         self._turn = turn or nullcontext()
         self._waiting: deque[tuple[Item, Future[Result]]] = deque()
-        self._changed = threading.Condition()
-        self._closed = False
+        self._changed, self._closed = threading.Condition(), False
         self._running: list[tuple[Item, Future[Result]]] = []
         self._running_since_s: float | None = None
         self._succeeded_s = time.monotonic()
-        self._batches = self._items = self._failures = 0
-        self._out_of_memory = False
+        self._sizes: Counter[int] = Counter()
+        self._failures, self._out_of_memory = 0, False
         self._thread = threading.Thread(target=self._work, name=f"batcher-{name}", daemon=True)
         self._thread.start()
 
@@ -90,7 +89,8 @@ class Batcher(Generic[Item, Result]):
             if len(self._waiting) >= self._max_waiting:
                 self._waiting = deque(entry for entry in self._waiting if not entry[1].cancelled())
             if len(self._waiting) >= self._max_waiting:
-                raise Overloaded(f"{len(self._waiting)} items already wait for the {self.name}", retry_after_s=1)
+                detail = f"{len(self._waiting)} items already wait for the {self.name}"
+                raise Overloaded(detail, retry_after_s=1, of="queue")
             future: Future[Result] = Future()
             self._waiting.append((item, future))
             self._changed.notify()
@@ -103,11 +103,12 @@ class Batcher(Generic[Item, Result]):
                 self._thread.is_alive(),
                 len(self._waiting),
                 0.0 if since is None else now_s - since,
-                batches=self._batches,
-                items=self._items,
+                batches=self._sizes.total(),
+                items=sum(size * count for size, count in self._sizes.items()),
                 succeeded_ago_s=now_s - self._succeeded_s,
                 failures=self._failures,
                 out_of_memory=self._out_of_memory,
+                batch_sizes=dict(self._sizes),
             )
 
     def close(self, timeout_s: float | None = None) -> bool:
@@ -155,8 +156,7 @@ class Batcher(Generic[Item, Result]):
                     batch.append((item, future))
                     room -= self._weigh(item)
             if batch:
-                self._batches += 1
-                self._items += len(batch)
+                self._sizes[len(batch)] += 1
         return batch
 
     def _answer(self, batch: list[tuple[Item, Future[Result]]]) -> None:

@@ -1,7 +1,6 @@
 """What is seen of a running service: structured logs, one object a line with the request's id and never a byte of a
 picture or of a secret; whether there is work; and the time that each stage took."""
 
-import contextvars
 import json
 import logging
 import math
@@ -10,11 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id", default=None)
-key_name: contextvars.ContextVar[str | None] = contextvars.ContextVar("key_name", default=None)  # of who asks
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+key_name: ContextVar[str | None] = ContextVar("key_name", default=None)  # of who asks
+trace_id: ContextVar[str | None] = ContextVar("trace_id", default=None)  # 32 hex digits
+problem: ContextVar[tuple[str, str] | None] = ContextVar("problem", default=None)  # code and reason of the answer's
+StageSeen = Callable[[str, float, float], None]  # a stage's name, its begin and end in seconds of `perf_counter`
+stage_seen: ContextVar[StageSeen | None] = ContextVar("stage_seen", default=None)
 
 BUSY_FOR_S = 1.0
 PACE_MEMORY_S = 5.0  # of work, in which what is known loses two thirds of its weight
@@ -29,6 +33,7 @@ _SECRETS = tuple(
         (r"(://[^\s:/@]{0,128}:)[^\s@]{1,256}@", r"\1***@"),
     )
 )
+_HINT = re.compile(r"l2r2_|bearer|authorization|x-api-key|password|://", re.IGNORECASE)  # each secret has one beside it
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -63,7 +68,7 @@ class TextLines(logging.Formatter):
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:
     own = {name: _sayable(value) for name, value in vars(record).items() if name not in _STANDARD}
-    current = {"request_id": request_id.get(), "key": key_name.get()}
+    current = {"request_id": request_id.get(), "trace_id": trace_id.get(), "key": key_name.get()}
     return own | {name: value for name, value in current.items() if value is not None}
 
 
@@ -79,6 +84,8 @@ def _sayable(value: object) -> object:
 
 
 def without_secrets(text: str) -> str:
+    if _HINT.search(text) is None:
+        return text
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
     return text
@@ -159,7 +166,8 @@ class Occupancy:
 
 @dataclass
 class Stopwatch:
-    """The time of each stage that took place: what is done at the same time for the same stage counts once."""
+    """The time of each stage that took place: what is done at the same time for the same stage counts once. Whoever is
+    `stage_seen` when it is made is told of each."""
 
     clock: Callable[[], float] = time.perf_counter  # seconds
     started_s: float = field(init=False)
@@ -168,6 +176,7 @@ class Stopwatch:
 
     def __post_init__(self) -> None:
         self.started_s = self.clock()
+        self._seen = stage_seen.get()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -181,7 +190,10 @@ class Stopwatch:
             if under_way > 1:
                 self._under_way[name] = under_way - 1, start_s
             else:
-                self.stages_ms[name] = self.stages_ms.get(name, 0.0) + 1000 * (self.clock() - start_s)
+                end_s = self.clock()
+                self.stages_ms[name] = self.stages_ms.get(name, 0.0) + 1000 * (end_s - start_s)
+                if self._seen is not None:
+                    self._seen(name, start_s, end_s)
 
     def read_ms(self) -> dict[str, float]:
         return self.stages_ms | {"total": 1000 * (self.clock() - self.started_s)}

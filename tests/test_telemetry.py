@@ -2,7 +2,7 @@
 
 import contextlib
 
-from service.telemetry import Stopwatch
+from service.telemetry import Stopwatch, stage_seen
 
 
 class Clock:
@@ -37,3 +37,18 @@ def test_a_stage_that_takes_place_again_adds_to_its_time_also_when_it_fails() ->
             clock.now_s += 0.5
             raise KeyError
     assert watch.read_ms() == {"embed": 1000.0, "total": 5500.0}
+
+
+def test_whoever_wants_to_know_is_told_of_each_stage_when_it_is_over() -> None:
+    clock, seen = Clock(), []
+    token = stage_seen.set(lambda *stage: seen.append(stage))
+    watch = Stopwatch(clock)
+    stage_seen.reset(token)
+    for start_s in (1.0, 5.0):
+        clock.now_s = start_s
+        with contextlib.suppress(KeyError), watch.stage("embed"), watch.stage("embed"):
+            clock.now_s += 0.5
+            raise KeyError
+    assert seen == [("embed", 1.0, 1.5), ("embed", 5.0, 5.5)]
+    with Stopwatch(clock).stage("views"):
+        assert len(seen) == 2, "who is not asked is not told"

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from service.errors import FieldProblem, InvalidFields
 
-Scope = Literal["classify", "manage"]
+Scope = Literal["classify", "manage", "observe"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 PREFIX = "l2r2_"  # so that a key that lies somewhere can be told for one
 SECRET_BYTES = 32

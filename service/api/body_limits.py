@@ -121,7 +121,7 @@ class _Body:
             return BodyTooLarge(detail)
         if further and others and others + total > self._bounds.held_bytes:
             detail = f"the bodies of other requests take {others} of {self._bounds.held_bytes} bytes"
-            return Overloaded(detail, retry_after_s=FULL_RETRY_S)
+            return Overloaded(detail, retry_after_s=FULL_RETRY_S, of="bodies")
         return None
 
     def _late(self) -> RequestTimeout:

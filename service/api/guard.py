@@ -36,7 +36,6 @@ class Guard:
         try:
             key = self._key(scope)
             if key is not None:
-                key_name.set(key.name)
                 self._limits.enter(key)
         except ServiceError as error:
             challenge = CHALLENGE if isinstance(error, Unauthorized) else None
@@ -59,6 +58,7 @@ class Guard:
         key = self._keyring.find(presented.encode("latin-1"))
         if key is None:
             raise Unauthorized(f"this is no key, or it has expired or been revoked; {HOW}")
+        key_name.set(key.name)  # of one that is forbidden this, too
         if not needed.intersection(key.scopes):
             raise Forbidden(f"this needs a key of the scope {' or '.join(sorted(needed))}; this one's: "
                             f"{', '.join(key.scopes)}")  # fmt: skip

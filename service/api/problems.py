@@ -21,7 +21,7 @@ from service.errors import (
     ServiceError,
     UnsupportedMediaType,
 )
-from service.telemetry import request_id
+from service.telemetry import problem, request_id
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's number for it
 MEDIA_TYPE = "application/problem+json"
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 def problem_of(error: ServiceError) -> dict[str, Any]:
     """The wire form of an error; also what a batch answer holds for a picture that failed."""
-    problem: dict[str, Any] = {
+    document: dict[str, Any] = {
         "type": f"urn:l2r2:problem:{error.code}",
         "title": error.title,
         "status": error.status,
@@ -41,8 +41,8 @@ def problem_of(error: ServiceError) -> dict[str, Any]:
         "request_id": request_id.get(),
     }
     if error.problems:
-        problem["errors"] = [_field_problem(entry) for entry in error.problems]
-    return problem
+        document["errors"] = [_field_problem(entry) for entry in error.problems]
+    return document
 
 
 def _field_problem(entry: FieldProblem) -> dict[str, Any]:
@@ -56,6 +56,7 @@ def _sendable(text: str) -> str:
 
 
 def problem_response(error: ServiceError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    problem.set((error.code, error.counted_as))
     extra = dict(headers or {})
     if error.retry_after_s is not None:
         extra["Retry-After"] = str(error.retry_after_s)

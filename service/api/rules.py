@@ -10,6 +10,7 @@ PROBES = ("/livez", "/readyz", "/startupz", "/v2/health/live", "/v2/health/ready
 EVERY_SCOPE = frozenset(SCOPES)
 CLASSIFY: frozenset[Scope] = frozenset({"classify"})
 MANAGE: frozenset[Scope] = frozenset({"manage"})
+CALLERS = CLASSIFY | MANAGE
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,10 @@ class Rule:
 
 RULES = (
     Rule("/classify", reading=CLASSIFY, other=CLASSIFY),
-    Rule("/datasets", reading=EVERY_SCOPE, other=MANAGE),
-    Rule("/models", reading=EVERY_SCOPE, other=MANAGE),
+    Rule("/datasets", reading=CALLERS, other=MANAGE),
+    Rule("/models", reading=CALLERS, other=MANAGE),
+    Rule("/metrics", reading=EVERY_SCOPE, other=CALLERS),
+    Rule("/healthz", reading=EVERY_SCOPE, other=CALLERS),
 )  # the first that fits holds
 
 
@@ -36,7 +39,7 @@ def scopes_needed(method: str, path: str, public_paths: Collection[str] = ()) ->
     for rule in RULES:
         if lies_below(path, rule.path):
             return rule.reading if reads else rule.other
-    return EVERY_SCOPE
+    return CALLERS
 
 
 def lies_below(path: str, top: str) -> bool:

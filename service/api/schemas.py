@@ -184,6 +184,7 @@ class WorkerOut(BaseModel):
     succeeded_ago_s: float
     failures: int
     out_of_memory: bool
+    batch_sizes: dict[int, int] = Field(description="How many batches had so many items.")
 
 
 class HealthDetail(Health):

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -16,6 +16,9 @@ from service.engine import Engine
 from service.errors import NotReady
 from service.images import decode
 from service.lines import Line
+from service.models.device_memory import device_bytes
+from service.observing.observer import Observer
+from service.observing.reading import Reading
 from service.recognizer import Recognizer
 from service.settings import Settings
 from service.watching.canary import Canary
@@ -77,6 +80,25 @@ class Parts:
     def beyond_help_because(self) -> str | None:
         return beyond_help_because(self._judged(), self.canary.trial, self.stall_s)
 
+    def told(self, reading: Reading) -> Reading:
+        """With what is loaded."""
+        engine, recognizer, canary = self.engine, self.recognizer, self.canary
+        rows = {"localizer": engine.localizer_row, "segmenter": engine.segmenter_row, "encoder": engine.encoder_row}
+        models = {kind: row.name if row is not None else "" for kind, row in rows.items()}
+        return replace(
+            reading,
+            models={**models, "device": str(engine.hardware)},
+            workers=recognizer.health(),
+            building=self.registry.health(),
+            inside=recognizer.admission.occupancy.inside,
+            expected_s=recognizer.admission.expected_s(1),
+            canary_age_s=canary.age_s,
+            canary_failing_s=canary.trial.failing_for_s,
+            memory=recognizer.memory(),
+            decoders=engine.decoders.state() if engine.decoders is not None else None,
+            device_bytes=device_bytes(engine.hardware),
+        )
+
     def _judged(self) -> dict[str, WorkerHealth]:
         """A build may take minutes, and texts fail by themselves: of the builder it only counts whether he lives, of
         who embeds requests' classes also how long a call takes."""
@@ -112,6 +134,7 @@ class State:
     bodies: HeldBodies = field(default_factory=HeldBodies)
     closed: bool = False
     loaded: asyncio.Event = field(default_factory=asyncio.Event)  # set when loading ended, well or not
+    observer: Observer = field(default_factory=Observer)
 
     def drain(self) -> None:
         self.draining = True
@@ -119,7 +142,21 @@ class State:
     def close(self, timeout_s: float) -> bool:
         if self.fetcher is not None:
             self.fetcher.close()
-        return self.parts is None or self.parts.close(timeout_s)
+        ended = self.parts is None or self.parts.close(timeout_s)
+        self.observer.close()
+        return ended
+
+    def reading(self) -> Reading:
+        """For any thread."""
+        reading = Reading(
+            ready=self.unready_because() is None,
+            alive=self.dead_because() is None,
+            draining=self.draining,
+            bodies_bytes=self.bodies.bytes,
+            places=self.settings.queue_items,
+            canary_interval_s=self.settings.canary_interval_s,
+        )
+        return reading if self.parts is None else self.parts.told(reading)
 
     def unready_because(self) -> str | None:
         if self.failure is not None:

@@ -31,7 +31,15 @@ class Bar:
 
 def bars(found: Found) -> list[Bar]:
     """Those whose parts were measured, in a fixed order."""
-    makers: Sequence[Callable[[Found], Iterator[Bar]]] = (_http, _peers, _classes, _sizes, _memory, _registering)
+    makers: Sequence[Callable[[Found], Iterator[Bar]]] = (
+        _http,
+        _peers,
+        _classes,
+        _sizes,
+        _memory,
+        _registering,
+        _observing,
+    )
     return [bar for maker in makers for bar in maker(found) if bar.failed or bar.value is not None]
 
 
@@ -123,3 +131,15 @@ def _registering(found: Found) -> Iterator[Bar]:
         before, during = row["before"], row["during"]
         title = f"p50 at concurrency {row['concurrency']} while {part['classes']} classes are registered / before"
         yield Bar(title, _ratio(during["p50_ms"], before["p50_ms"]), 1.3, "at_most", _failed(before, during))
+
+
+def _observing(found: Found) -> Iterator[Bar]:
+    part = found.get("observing")
+    if part:
+        new, seen = part["rows"]["new"], part["rows"]["seen before"]
+        failed = _failed(new["on"], new["off"], seen["on"], seen["off"])
+        title = "of a new picture with metrics and logs / without"
+        yield Bar(f"processor time {title}", new["cpu_ratio"], 1.02, "at_most", failed)
+        yield Bar("throughput with metrics and logs / without", new["throughput_ratio"], 0.98, "at_least", failed)
+        title = "processor time that metrics and logs add to a request / that of a new picture"
+        yield Bar(title, part["added_share"], 0.02, "at_most", failed)

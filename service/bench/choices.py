@@ -8,9 +8,9 @@ from typing import Any
 
 from service.errors import FieldProblem, InvalidFields
 
-PARTS = ("limit", "http", "classes", "sizes", "datasets", "peers", "memory", "registering")
+PARTS = ("limit", "http", "classes", "sizes", "datasets", "peers", "memory", "registering", "observing")
 USUAL_PARTS = PARTS[:5]
-NEED_OWN_SERVER = ("limit", "peers")  # the models in reach
+NEED_OWN_SERVER = ("limit", "peers", "observing")  # the models in reach, or settings
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from service.bench.http_part import measure_http, measure_limit
 from service.bench.machine import machine
 from service.bench.meter import Meter
 from service.bench.noise import Noise
+from service.bench.observing_part import measure_observing
 from service.bench.peers_part import Started, measure_infinity_beside, measure_peers
 from service.bench.pictures import picture_files
 from service.bench.remote import Remote, class_names
@@ -93,6 +94,7 @@ class _Run:
         if bare is not None:
             measures |= {
                 "limit": lambda: measure_limit(bare, choices, said),
+                "observing": lambda: measure_observing(self._another, seconds, said),
                 "peers": lambda: self._peers(meter, bare),
             }
         return measures
@@ -123,6 +125,13 @@ class _Run:
             own = Meter(self.load, self.noise, asking_views(asked, (FULL,)), [server.pid], remote)
             found["infinity"] = measure_infinity_beside(own, self.choices, started, self.said)
         return found
+
+    def _another(self, settings: Mapping[str, Any]) -> Meter:
+        """Of a further service with these settings, until the end of the run."""
+        own = {**self.overrides, **settings, "data_dir": self.folder / "-".join(map(str, settings.values()))}
+        server = self.stack.enter_context(this_service(self.folder, environment_with(**own)))
+        remote, asked = self._remote(server.url)
+        return Meter(self.load, self.noise, asking_views(asked, self.choices.branches), [server.pid], remote)
 
     def _closing(self, worker: Worker) -> Worker:
         self.stack.callback(worker.close)

@@ -29,6 +29,8 @@ def report(found: Row) -> Group:
     if "peers" in found:
         parts.append(_peers(found["peers"]))
         parts += [Text(f"not measured: {reason}", style="yellow") for reason in found["peers"]["missing"]]
+    if "observing" in found:
+        parts.append(_observing(found["observing"]))
     parts.append(_bars(found))
     parts += [Text(f"noise: {warning}", style="yellow") for warning in found["noise"]["warnings"]]
     return Group(*parts)
@@ -106,6 +108,18 @@ def _peers(peers: Row) -> Table:
             ratio = own["per_s"] / peer["per_s"] if peer["per_s"] else None
             rates = (own["per_s"], peer["per_s"], ratio, own["p50_ms"], peer["p50_ms"])
             table.add_row(name, str(row["concurrency"]), *map(_number, rates), _errors(own), _errors(peer))
+    return table
+
+
+def _observing(part: Row) -> Table:
+    names = ("CPU ms each, with", "without", "ratio", "added us", "per s, with", "without", *ERRORS)
+    table = _table("Metrics and logs", "pictures", *names)
+    for pictures, row in part["rows"].items():
+        off_ms = row["off_cpu_us"] / 1000
+        figures = (off_ms * row["cpu_ratio"], off_ms, row["cpu_ratio"], row["added_us"])
+        rates = (row["on"]["per_s"], row["off"]["per_s"])
+        table.add_row(pictures, *map(_number, (*figures, *rates)), _errors(row["on"]), _errors(row["off"]))
+    table.add_row("reading /metrics, ms", _number(part["scrape_ms"]))
     return table
 
 

@@ -27,7 +27,8 @@ NUMBERS: Mapping[str, type[int] | type[float]] = {
     "datasets": int,
 }
 Out = Annotated[Path, typer.Option("--out", "-o", file_okay=False, help="Folder for bench.json and bench.png.")]
-Parts = Annotated[Text, typer.Option(help="Of limit, http, classes, sizes, datasets, peers, memory, registering.")]
+PARTS = "limit, http, classes, sizes, datasets, peers, memory, registering, observing"
+Parts = Annotated[Text, typer.Option(help=f"Of {PARTS}.")]
 Seconds = Annotated[float | None, typer.Option(help="Of one load; 8 by default.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Few points, of 3 seconds.")]
 Url = Annotated[Text, typer.Option(help="A running service, instead of one started for the run.")]

@@ -18,7 +18,9 @@ File = Annotated[Path | None, typer.Option(dir_okay=False, help="The key file; e
 @app.command("new")
 def new_key(
     name: KeyName,
-    scopes: Annotated[str, typer.Option(help="classify, manage (class lists), or both with a comma.")] = "classify",
+    scopes: Annotated[
+        str, typer.Option(help="classify, manage (class lists), observe (metrics), or several with commas.")
+    ] = "classify",
     per_minute: Annotated[int | None, typer.Option(help="Most requests a minute.")] = None,
     concurrent: Annotated[int | None, typer.Option(help="Most requests at a time.")] = None,
     expires: Annotated[str | None, typer.Option(help="RFC 3339 time, or days from now, such as 90d.")] = None,

@@ -58,7 +58,7 @@ def run(settings: "Settings", load: "Callable[[Settings], Parts]") -> NoReturn:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_grace_s,
-        **connection_options(settings),
+        **connection_options(settings, state.observer.problem),
     )
     server = Server(config, state.drain, settings.drain_delay_s)
     well = _run(server) and state.failure is None

@@ -24,5 +24,10 @@ class ServiceError(Exception):
         self.retry_after_s = retry_after_s
 
     @property
+    def counted_as(self) -> str:
+        """The code, or more precisely where one code stands for several causes; for counting, not for callers."""
+        return self.code
+
+    @property
     def problems(self) -> Sequence[FieldProblem]:
         return ()

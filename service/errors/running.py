@@ -1,6 +1,10 @@
 """A service that cannot start, or cannot answer now."""
 
+from typing import Literal
+
 from service.errors.base import ServiceError
+
+Scarce = Literal["places", "time", "queue", "bodies", "connections", "fetches", "decoders"]
 
 
 class NotReady(ServiceError):
@@ -8,7 +12,17 @@ class NotReady(ServiceError):
 
 
 class Overloaded(ServiceError):
+    """`of`: of what there is too much."""
+
     status, code, title = 503, "overloaded", "The service is overloaded"
+
+    def __init__(self, detail: str, *, retry_after_s: int | None = None, of: Scarce = "places") -> None:
+        super().__init__(detail, retry_after_s=retry_after_s)
+        self._of = of
+
+    @property
+    def counted_as(self) -> str:
+        return f"{self.code}_{self._of}"
 
 
 class DeadlineExceeded(ServiceError):

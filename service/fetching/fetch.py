@@ -69,7 +69,8 @@ class Fetcher:
             ImageTooLarge, Overloaded.
         """
         if self.inside >= self.limits.at_once:
-            raise Overloaded(f"{self.inside} pictures by address are being fetched or recognized", retry_after_s=1)
+            detail = f"{self.inside} pictures by address are being fetched or recognized"
+            raise Overloaded(detail, retry_after_s=1, of="fetches")
         self.inside += 1
         try:
             yield await self._in_time(url)

@@ -102,6 +102,11 @@ class DecoderProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def is_alive(self) -> bool:
+        """For any thread."""
+        return self._process.poll() is None
+
     def is_usable(self) -> bool:
         """Whether it lives, and has not spoken unasked."""
         if self._process.poll() is not None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from service.errors import ImageError, ImageUnreadable, Overloaded
 from service.images.decode import judge
+from service.images.decoder_state import DecoderState
 from service.images.memory import LARGE_BYTES, LargePicture, one_large_at_a_time
 from service.images.picture import DEFAULT_LIMITS, ImageLimits, Picture
 from service.images.process import COMMAND, DecoderProcess, Died, Fault, Task
@@ -77,6 +78,11 @@ class DecoderProcesses:
     def pids(self) -> list[int]:
         return [seat.process.pid for seat in self._seats if seat.process is not None]
 
+    def state(self) -> DecoderState:
+        processes = [seat.process for seat in self._seats if seat.process is not None]
+        replaced = sum(seat.replaced for seat in self._seats)
+        return DecoderState(len(self._seats), sum(process.is_alive for process in processes), replaced)
+
     def close(self) -> None:
         """End them at once; who still waits for a picture is refused."""
         self._closing.set()
@@ -123,6 +129,7 @@ class _Seat:
     def __init__(self, start: Callable[[], DecoderProcess], closing: threading.Event) -> None:
         self._start, self._closing = start, closing
         self.process: DecoderProcess | None = None
+        self.replaced = 0
         self._fill()
 
     def ask(self, task: Task) -> Picture | ImageError | LargePicture:
@@ -134,7 +141,7 @@ class _Seat:
             except Fault as fault:
                 self._replace()
                 if self._closing.is_set():
-                    raise Overloaded("the service is stopping", retry_after_s=1) from None
+                    raise Overloaded("the service is stopping", retry_after_s=1, of="decoders") from None
                 again = isinstance(fault, Died) and not is_last
                 digest = hashlib.sha256(task.data).hexdigest()
                 told = {"sha256": digest, "format": task.name, "pid": process.pid, "reason": str(fault)}
@@ -173,9 +180,10 @@ class _Seat:
             else:
                 return self.process
         reason = "the service is stopping" if self._closing.is_set() else "no decoder process can be started"
-        raise Overloaded(reason, retry_after_s=1)
+        raise Overloaded(reason, retry_after_s=1, of="decoders")
 
     def _replace(self) -> None:
+        self.replaced += not self._closing.is_set()
         self.empty()
         self._fill()
 

@@ -23,9 +23,12 @@ _faults_alone = logging.getLogger("uvicorn.error.connections")  # what strangers
 _faults_alone.setLevel(logging.ERROR)
 
 
-def bounded_protocol(limits: ConnectionLimits) -> type["BoundedProtocol"]:
-    """The protocol of one server, whose connections are counted together in its `crowd`."""
-    members = {"limits": limits, "crowd": Crowd(limits.max_connections)}
+def bounded_protocol(
+    limits: ConnectionLimits, on_refusal: Callable[[ServiceError], None] = lambda _error: None
+) -> type["BoundedProtocol"]:
+    """The protocol of one server, whose connections are counted together in its `crowd`. `on_refusal` is told of what
+    no application gets to see."""
+    members = {"limits": limits, "crowd": Crowd(limits.max_connections), "on_refusal": staticmethod(on_refusal)}
     return cast(type[BoundedProtocol], type("Bounded", (BoundedProtocol,), members))
 
 
@@ -34,6 +37,7 @@ class BoundedProtocol(H11Protocol):
 
     limits: ConnectionLimits
     crowd: Crowd
+    on_refusal: Callable[[ServiceError], None]
     transport: asyncio.Transport
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -52,7 +56,9 @@ class BoundedProtocol(H11Protocol):
         if self.crowd.admit(self):
             self._head_timer = self.loop.call_later(self.limits.head_timeout_s, self._head_is_late)
         else:
-            self._refuse(Overloaded("too many connections, each with a request", retry_after_s=FULL_RETRY_S))
+            self._refuse(
+                Overloaded("too many connections, each with a request", retry_after_s=FULL_RETRY_S, of="connections")
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.crowd.leave(self)
@@ -137,6 +143,7 @@ class BoundedProtocol(H11Protocol):
             response, own_id = wire_form(error, self.server_state.default_headers)
             extra = {"code": error.code, "status": error.status, "detail": error.detail, "request_id": own_id}
             log.info("refused", extra=extra)
+            self.on_refusal(error)
             self.transport.write(response)
         self._part()
 

@@ -15,6 +15,7 @@ from service.settings.data import DataSettings
 from service.settings.fetching import FetchSettings
 from service.settings.life import LifeSettings
 from service.settings.models import ModelSettings
+from service.settings.observing import ObservingSettings
 from service.settings.pictures import PictureSettings
 from service.settings.serving import ServingSettings
 
@@ -31,6 +32,7 @@ class Settings(
     ModelSettings,
     AccessSettings,
     LifeSettings,
+    ObservingSettings,
     ServingSettings,
 ):
     """Every setting; the groups are listed from the last base to the first."""

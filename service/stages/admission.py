@@ -87,7 +87,7 @@ class Admission:
             raise Overloaded(f"{inside} pictures are being recognized or wait for it", retry_after_s=1)
         if expected_s is not None and expected_s > left_s:
             detail = f"an answer would take {expected_s:.1f} s, and has to come within {left_s:.1f} s"
-            raise Overloaded(detail, retry_after_s=max(1, math.ceil(expected_s - left_s)))
+            raise Overloaded(detail, retry_after_s=max(1, math.ceil(expected_s - left_s)), of="time")
 
     def expected_s(self, pictures: int) -> float | None:
         """Until the last of so many further pictures would be answered; None while nothing is known."""

@@ -50,6 +50,12 @@ class Canary:
     def trial(self) -> Trial:
         return Trial(self._clock() - self._failing_since_s, self._failure) if self._failure else Trial()
 
+    @property
+    def age_s(self) -> float:
+        """How long ago it last went well, or every model did its work for others."""
+        others_s = max(worker.succeeded_ago_s for worker in self._recognizer.health().values())
+        return min(self._clock() - self._went_well_s, others_s)
+
     def prepare(self) -> None:
         """Embed the class names, once."""
         spec = DatasetSpec((ClassEntry("circle"), ClassEntry("square")))

@@ -18,7 +18,7 @@ LAYERS = (
     ("service.stages",),
     ("service.recognizer",),
     ("service.engine",),
-    ("service.watching",),
+    ("service.watching", "service.observing"),
     ("service.api", "service.evaluation", "service.bench", "service.serving"),
     ("service.client",),
     ("service.app",),
@@ -38,6 +38,8 @@ ONLY_IN = {
     "openvino": ("service.models.processors",),
     "onnxruntime": ("service.bench.peers",),
     "typer": ("service.cli",),
+    "prometheus_client": ("service.observing",),
+    "opentelemetry": ("service.observing.tracing",),
 }
 
 

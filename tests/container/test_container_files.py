@@ -210,8 +210,9 @@ def test_requirements_are_the_projects_own(tmp_path: Path) -> None:
     (run,) = stages()["requirements"].all("RUN")
     subprocess.run(["sh", "-c", run], cwd=tmp_path, env=os.environ | {"PATH": path}, check=True)
     project = tomllib.loads(text_of("pyproject.toml"))["project"]
+    extras = project["optional-dependencies"]
     assert (tmp_path / "all.txt").read_text().split("\n") == [
-        *project["dependencies"], *project["optional-dependencies"]["postgres"], ""
+        *project["dependencies"], *extras["postgres"], *extras["otel"], ""
     ]  # fmt: skip
     torch = next(line for line in project["dependencies"] if re.match(r"torch\b", line))
     assert (tmp_path / "torch.txt").read_text().split() == [torch, "torchvision"]
@@ -356,6 +357,50 @@ def test_the_gpu_file_reserves_one() -> None:
     (device,) = service["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
     assert service["environment"]["L2R2_DEVICE"] == "cuda"
+
+
+# Monitoring
+
+WATCHERS = ("prometheus", "grafana")
+
+
+def test_monitoring_is_optional_pinned_without_rights_and_for_this_machine_alone() -> None:
+    services = compose("docker-compose.yml")["services"]
+    assert {name for name, service in services.items() if service.get("profiles") == ["monitoring"]} == set(WATCHERS)
+    for name in WATCHERS:
+        service = services[name]
+        assert re.fullmatch(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", service["image"])
+        assert int(service["user"].split(":")[0]) > 0
+        (port,) = service["ports"]
+        assert by_default(port).startswith("127.0.0.1:")
+        assert service["healthcheck"]["test"][0] == "CMD"
+
+
+def test_monitoring_reads_every_file_of_its_folder_and_no_other() -> None:
+    document = compose("docker-compose.yml")
+    declared = {name: ROOT / config["file"] for name, config in document["configs"].items()}
+    assert set(declared.values()) == {path for path in (ROOT / "monitoring").rglob("*") if path.is_file()}
+    mounted = [entry for name in WATCHERS for entry in document["services"][name]["configs"]]
+    assert sorted(entry["source"] for entry in mounted) == sorted(declared)
+    targets = {entry["target"] for entry in mounted}
+    assert len(targets) == len(mounted)
+    prometheus = yaml.safe_load(declared["prometheus"].read_text())
+    assert {f"/etc/prometheus/{name}" for name in prometheus["rule_files"]} <= targets
+    (provider,) = yaml.safe_load(declared["grafana_dashboards"].read_text())["providers"]
+    assert f"{provider['options']['path']}/l2r2.json" in targets
+    home = document["services"]["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert home in targets
+
+
+def test_prometheus_finds_every_replica_by_its_name_and_grafana_finds_prometheus() -> None:
+    services = compose("docker-compose.yml")["services"]
+    (job,) = yaml.safe_load(text_of("monitoring/prometheus.yml"))["scrape_configs"]
+    (found,) = job["dns_sd_configs"]
+    assert found["names"] == ["l2r2"]
+    assert str(found["port"]) == last("cpu", "EXPOSE")
+    assert "l2r2" in services
+    (source,) = yaml.safe_load(text_of("monitoring/grafana/provisioning/datasources/prometheus.yml"))["datasources"]
+    assert source["url"] == "http://prometheus:9090"
 
 
 # Licences

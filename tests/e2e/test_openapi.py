@@ -28,7 +28,7 @@ ROUTES = {
     ("get", "/datasets/{name}"), ("put", "/datasets/{name}"), ("delete", "/datasets/{name}"),
     ("get", "/datasets/{name}/versions"), ("put", "/datasets/{name}/current"),
     ("post", "/datasets/{name}/calibration"),
-    ("get", "/models"), *(("get", probe) for probe in PROBES),
+    ("get", "/models"), ("get", "/metrics"), *(("get", probe) for probe in PROBES),
     ("get", "/v2"), ("get", "/v2/models/{name}"), ("get", "/v2/models/{name}/ready"),
 }  # fmt: skip
 READINESS = ("/v2/models/{name}/ready", "503")  # says it of a dataset, in the protocol's words

@@ -18,6 +18,7 @@ import pytest
 from image_files import FILES, RGB
 
 from service.errors import ImageUnreadable, Overloaded
+from service.images.decoder_state import DecoderState
 from service.images.processes import DecoderProcesses
 from service.images.wire import ANSWER, PICTURE, REFUSAL
 
@@ -78,13 +79,14 @@ def decoders(shared: DecoderProcesses) -> Iterator[DecoderProcesses]:
 def test_only_the_picture_at_fault_is_refused_and_the_log_names_it_by_its_digest(
     decoders: DecoderProcesses, caplog: pytest.LogCaptureFixture, order: bytes, words: str, reason: str
 ) -> None:
-    [before] = decoders.pids
+    [before], state = decoders.pids, decoders.state()
     with caplog.at_level(logging.WARNING), pytest.raises(ImageUnreadable, match=words):
         decoders.decode(told(order))
     assert decoders.pids != [before]
     assert has_ended(before)
     died = order in (b"abort", b"exit")
     assert [vars(record)["decoded_again"] for record in caplog.records] == ([True, False] if died else [False])
+    assert decoders.state() == DecoderState(wanted=1, alive=1, replaced=state.replaced + len(caplog.records))
     for record in caplog.records:
         assert vars(record)["sha256"] == hashlib.sha256(told(order)).hexdigest()
         assert vars(record)["reason"] == reason

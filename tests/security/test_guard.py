@@ -137,6 +137,7 @@ MAY: dict[tuple[str, str], tuple[bool, bool]] = {  # whether the scopes classify
     ("GET", "/v2"): (True, True),
     ("GET", "/v2/models/{name}"): (True, True),
     ("GET", "/v2/models/{name}/ready"): (True, True),
+    ("GET", "/metrics"): (True, True),
 }
 
 

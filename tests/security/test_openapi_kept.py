@@ -33,8 +33,8 @@ OPERATIONS = [
     for method in methods
 ]
 WITHOUT_INPUT = {
-    "GET /datasets", "GET /livez", "GET /readyz", "GET /startupz", "GET /healthz", "GET /models", "GET /v2",
-    "GET /v2/health/live", "GET /v2/health/ready",
+    "GET /datasets", "GET /livez", "GET /readyz", "GET /startupz", "GET /healthz", "GET /models", "GET /metrics",
+    "GET /v2", "GET /v2/health/live", "GET /v2/health/ready",
 }  # fmt: skip
 NAMES_ALONE = {
     "GET /datasets/{name}", "DELETE /datasets/{name}", "GET /datasets/{name}/versions", "GET /v2/models/{name}",

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -55,6 +56,19 @@ async def test_idle_models_are_tried_again_and_again(recognizer: Recognizer) -> 
     watching.cancel()
     assert canary.trial == Trial()
     assert recognizer.memory().entries == 0  # which is for the callers' pictures
+
+
+async def test_its_age_is_that_of_the_last_proof_that_every_model_works(recognizer: Recognizer) -> None:
+    now_s = time.monotonic()
+    canary = Canary(recognizer, INTERVAL_S, WAIT_S, clock=lambda: now_s)
+    canary.prepare()
+    now_s += 1000
+    assert canary.age_s < WAIT_S, "the workers have just begun"
+    assert all(worker.succeeded_ago_s < WAIT_S for worker in recognizer.health().values())
+    await canary.try_and_tell()
+    assert canary.age_s == 0
+    now_s += 0.001
+    assert canary.age_s == pytest.approx(0.001, rel=1e-3)
 
 
 async def test_models_at_work_are_left_alone(recognizer: Recognizer) -> None:
