@@ -92,7 +92,12 @@ class FaultyLocalizer(NoLocalizer):
         return [[Detection(Box(0, 0, entry.width, entry.height), 1.0)] for entry in inputs]
 
 
-def light_engine(settings: Settings, localizer: FaultyLocalizer | None = None, memory_bytes: int = 0) -> Engine:
+def light_engine(
+    settings: Settings,
+    localizer: FaultyLocalizer | None = None,
+    encoder: ColourEncoder | None = None,
+    memory_bytes: int = 0,
+) -> Engine:
     limits = Limits(
         locate_timeout_s=settings.locate_timeout_s,
         request_timeout_s=settings.request_timeout_s,
@@ -101,7 +106,7 @@ def light_engine(settings: Settings, localizer: FaultyLocalizer | None = None, m
         threads=2,
         memory_bytes=memory_bytes,
     )
-    recognizer = Recognizer(localizer or FaultyLocalizer(), ColourEncoder(), limits)
+    recognizer = Recognizer(localizer or FaultyLocalizer(), encoder or ColourEncoder(), limits)
     return Engine(recognizer, Hardware("cpu", False, 2), MODELS["u2netp"], MODELS["embedded"], None)
 
 
