@@ -34,6 +34,7 @@ def test_every_module_and_its_types_are_shipped(shipped: dict[str, bytes]) -> No
     assert modules <= set(shipped)
     assert shipped["service/py.typed"] == b"", "the whole package has types"
     assert "service/models/projector/text_projector.safetensors" in shipped
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "service/web").rglob("*.*")} <= set(shipped)
     assert not [name for name in shipped if name.startswith("tests")]
 
 

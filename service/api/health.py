@@ -71,6 +71,7 @@ async def models(request: Request) -> dict[str, Any]:
         "encoder": _model(parts.engine.encoder_row, recognizer.encoder.revision),
         "box_threshold": recognizer.localizer.default_threshold if threshold is None else threshold,
         "box_margin": settings.box_margin,
+        "pad_colour": "#{:02x}{:02x}{:02x}".format(*recognizer.encoder.pad_colour),
         "max_body_bytes": settings.max_body_bytes,
         "usual_branches": list(recognizer.usual_branches),
         "branches": {name: view.summary for name, view in VIEWS.items()},

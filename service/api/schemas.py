@@ -152,7 +152,7 @@ class ProfileOut(ModelNames):
 
 
 class ModelsOut(BaseModel):
-    """What is loaded, and what the settings could ask for."""
+    """What is loaded, and what the settings could ask for. `pad_colour`: what `mean` stands for."""
 
     model_config = ConfigDict(json_schema_extra={"description": "What is loaded, and what could be."})
 
@@ -163,6 +163,7 @@ class ModelsOut(BaseModel):
     encoder: ModelOut
     box_threshold: float
     box_margin: float
+    pad_colour: str
     max_body_bytes: int
     usual_branches: list[str]
     branches: dict[str, str]

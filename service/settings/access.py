@@ -41,6 +41,7 @@ class AccessSettings(BaseModel):
         (), description="Paths, separated by commas, that may be read without a key, with what lies below them."
     )
     docs: Literal["on", "off"] = Field("on", description="`off`: no `/docs`, `/redoc` and `/openapi.json`.")
+    page: Literal["on", "off"] = Field("on", description="`off`: no [page](#the-page) at `/`.")
     cors_origins: Origins = Field(
         (), description="Origins, separated by commas, whose pages a browser lets ask the service; or `*`."
     )

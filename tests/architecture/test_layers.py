@@ -21,6 +21,7 @@ LAYERS = (
     ("service.watching", "service.observing"),
     ("service.api", "service.evaluation", "service.bench", "service.serving"),
     ("service.client",),
+    ("service.parts",),
     ("service.app",),
     ("service.cli",),
     ("service.__main__",),

@@ -15,11 +15,12 @@ from listening import Caller, Listening, listening, until  # type: ignore[import
 from timed_service import Brightness, Timed  # type: ignore[import-not-found]
 
 from service.api.state import Parts
-from service.app import assemble, create_app
+from service.app import create_app
 from service.engine import Engine
 from service.lines import Line
 from service.models.catalog import MODELS
 from service.models.hardware import Hardware
+from service.parts import assemble
 from service.recognizer import Recognizer
 from service.settings import Settings, load_settings
 from service.stages.options import Limits
