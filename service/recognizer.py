@@ -7,7 +7,6 @@ what they found out.
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, cast
 
@@ -17,6 +16,7 @@ from service.batching import WorkerHealth
 from service.datasets.records import Dataset
 from service.errors import DeadlineExceeded
 from service.images import Decode
+from service.lines import filled_pool
 from service.models.ports import Encoder, Floats, Localizer, PromptSet, Segmenter
 from service.recognition.answers import Cascade, ObjectAnswer, Recognition
 from service.recognition.scoring import unit
@@ -51,7 +51,7 @@ class Recognizer:
         self.localizer, self.encoder, self.segmenter, self.limits = localizer, encoder, segmenter, limits
         makes_masks = segmenter is not None or localizer.gives_masks
         self._abilities = Abilities(encoder.pad_colour, localizer.default_threshold, makes_masks)
-        self._pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="pictures")
+        self._pool = filled_pool(limits.threads, "pictures")
         models = [model for model in (localizer, segmenter, encoder) if model is not None]
         self._memory = Memory(limits.memory_bytes, [f"{model.name} {model.revision}" for model in models])
         self._decoding = Decoding(self._memory, limits, self._pool, elsewhere)

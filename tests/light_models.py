@@ -11,13 +11,13 @@ import numpy as np
 from PIL import Image
 
 from service.api.state import Parts
-from service.app import assemble
 from service.engine import Engine
 from service.models.batch_size import BatchSizes
 from service.models.catalog import MODELS
 from service.models.hardware import Hardware
 from service.models.localizers.none import NoLocalizer
 from service.models.ports import LocatorInput, PromptSet
+from service.parts import assemble
 from service.recognition.boxes import Box, Detection
 from service.recognizer import Recognizer
 from service.settings import Settings, load_settings
@@ -92,7 +92,12 @@ class FaultyLocalizer(NoLocalizer):
         return [[Detection(Box(0, 0, entry.width, entry.height), 1.0)] for entry in inputs]
 
 
-def light_engine(settings: Settings, localizer: FaultyLocalizer | None = None, memory_bytes: int = 0) -> Engine:
+def light_engine(
+    settings: Settings,
+    localizer: FaultyLocalizer | None = None,
+    encoder: ColourEncoder | None = None,
+    memory_bytes: int = 0,
+) -> Engine:
     limits = Limits(
         locate_timeout_s=settings.locate_timeout_s,
         request_timeout_s=settings.request_timeout_s,
@@ -101,7 +106,7 @@ def light_engine(settings: Settings, localizer: FaultyLocalizer | None = None, m
         threads=2,
         memory_bytes=memory_bytes,
     )
-    recognizer = Recognizer(localizer or FaultyLocalizer(), ColourEncoder(), limits)
+    recognizer = Recognizer(localizer or FaultyLocalizer(), encoder or ColourEncoder(), limits)
     return Engine(recognizer, Hardware("cpu", False, 2), MODELS["u2netp"], MODELS["embedded"], None)
 
 

@@ -5,11 +5,11 @@ import sys
 from light_models import ColourEncoder, FaultyLocalizer  # type: ignore[import-not-found]
 
 from service.api.state import Parts
-from service.app import assemble
 from service.cli.serve import run
 from service.engine import Engine, start_decoders, wait_for_decoders
 from service.models.catalog import MODELS
 from service.models.hardware import Hardware
+from service.parts import assemble
 from service.recognizer import Recognizer
 from service.settings import Settings, load_settings
 from service.stages.options import Limits

@@ -13,13 +13,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.api.state import Parts
-from service.app import assemble, create_app
+from service.app import create_app
 from service.engine import Engine
 from service.models.batch_size import BatchSizes
 from service.models.catalog import MODELS
 from service.models.hardware import Hardware
 from service.models.localizers.none import NoLocalizer
 from service.models.ports import LocatorInput
+from service.parts import assemble
 from service.recognition.boxes import Box, Detection
 from service.recognizer import Recognizer
 from service.serving.options import connection_options

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import binascii
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from service.api.fields import ClassifyFields
+from service.api.json_pieces import parse
 from service.api.pictures import Picture, PictureUrl
 from service.api.problems import invalid_fields, too_many_found
 from service.errors import BadRequest, FieldProblem, InvalidFields, UnsupportedMediaType
@@ -21,7 +21,7 @@ from service.errors import BadRequest, FieldProblem, InvalidFields, UnsupportedM
 MOST_FORM_FIELDS = 64
 MOST_REPEATED = 1000  # values of the fields that may be repeated; more travel as one JSON array
 REPEATED = ("branches", "classes", "templates")
-MOST_CONTAINERS = 10_000
+MOST_VALUES = 10_000  # of a JSON body, and as many lists and objects
 CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 ACCEPTED = "multipart/form-data, application/json, or image/* with query parameters"
 
@@ -130,12 +130,7 @@ def _check_charset(content_type: str) -> None:
 def _from_json(
     body: bytes, name: str, url_name: str, most_images: int
 ) -> tuple[list[bytes], list[PictureUrl], dict[str, Any]]:
-    if body.count(b"[") + body.count(b"{") > MOST_CONTAINERS:  # each takes twenty times its length in memory
-        raise BadRequest(f"the body holds more lists and objects than the {MOST_CONTAINERS} that are allowed")
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        raise BadRequest("the body is not valid JSON") from None
+    document = parse(body, MOST_VALUES, MOST_VALUES)
     if not isinstance(document, dict):
         raise BadRequest("the body must be a JSON object")
     images = _listed(name, document.pop(name, None), "base64 strings")

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.calibration_items import MOST_ITEMS, ItemIn, read_samples
-from service.api.dataset_content import Unchecked, checked
+from service.api.dataset_content import checked
 from service.api.disconnect import unless_gone
 from service.api.examples import problems
+from service.api.late_json import LateRoute, Unchecked, Unparsed
 from service.api.state import Parts, parts_of
 from service.calibration import CalibrationReport, FitOptions, Samples, calibrate
 from service.calibration.options import TEMPERATURE_KINDS
@@ -23,7 +24,7 @@ from service.recognition.abstention import ABSTAIN_BY
 from service.recognition.fusion import FUSIONS
 from service.recognition.views import VIEWS
 
-router = APIRouter(prefix="/datasets", tags=["datasets"])
+router = APIRouter(prefix="/datasets", tags=["datasets"], route_class=LateRoute)
 EXAMPLE: dict[str, Any] = {
     "items": [{"label": "beagle", "image": "data:image/jpeg;base64,/9j/4AAQSkZJRg..."}],
     "fusion": "best",
@@ -99,16 +100,20 @@ async def calibrate_dataset(request: Request, name: str, body: NewCalibration) -
     """Fit temperatures, thresholds, weights and learnt fusions to labelled pictures, and keep them as a further version
     of the dataset. What answers now changes only with `activate`."""
     parts = parts_of(request)
+    async with parts.calibrating.place():
+        return await _calibrate(request, parts, name, body)
+
+
+async def _calibrate(request: Request, parts: Parts, name: str, body: Unparsed) -> dict[str, Any]:
     asked = await asyncio.to_thread(checked, CalibrationIn, body)
     dataset = await asyncio.to_thread(parts.registry.lookup, name)
     branches = _branches(asked, dataset, parts)
     options = _options(asked, dataset)
     work = read_samples(asked.items, branches, dataset, parts.recognizer, parts.calibrating)
     samples = await unless_gone(request, work)
-    in_pool = asyncio.get_running_loop().run_in_executor
-    spec, note = await in_pool(parts.calibrating, _calibrated, samples, dataset, options, asked)
+    spec, note = await parts.calibrating.run(_calibrated, samples, dataset, options, asked)
     add = partial(parts.registry.add_version, base_version=dataset.version, note=note, activate=asked.activate)
-    info = await in_pool(parts.calibrating, add, name, spec)  # who waits for the database keeps no thread from look-ups
+    info = await parts.calibrating.run(add, name, spec)  # who waits for the database keeps no thread from look-ups
     document = {"name": name, "version": info.version, "base_version": dataset.version, "current": info.current}
     return {**note, **document, "branches": list(branches)}
 

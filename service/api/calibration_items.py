@@ -4,7 +4,6 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from service.api.bodies import from_base64
 from service.calibration import Samples
 from service.datasets.records import Dataset
 from service.errors import FieldProblem, ImageError, InvalidFields
+from service.lines import Line
 from service.models.ports import Floats
 from service.recognition.answers import box_score
 from service.recognition.fusion import DEFAULT_FUSION
@@ -56,10 +56,10 @@ class _Seen:
 
 
 async def read_samples(
-    items: Sequence[ItemIn], branches: Sequence[str], dataset: Dataset, recognizer: Recognizer, pool: Executor
+    items: Sequence[ItemIn], branches: Sequence[str], dataset: Dataset, recognizer: Recognizer, line: Line
 ) -> Samples:
     """What the items say in these branches; pictures are looked at, a few at a time, and compared with the classes in
-    `pool`.
+    `line`.
 
     Raises:
         InvalidFields: naming the bad items; before any picture is looked at, but for pictures that cannot be read.
@@ -72,8 +72,7 @@ async def read_samples(
     boxed = any(VIEWS[name].needs_box for name in branches)  # else no box would be looked for when answering
     scores = [item.box_score if boxed else None for item in seen]
     scale = recognizer.encoder.logit_scale
-    work = asyncio.get_running_loop().run_in_executor
-    return await work(pool, samples_of, kept, scores, truth, branches, dataset, scale)
+    return await line.run(samples_of, kept, scores, truth, branches, dataset, scale)
 
 
 def _check_size(items: int, branches: int, classes: int) -> None:

@@ -93,15 +93,15 @@ async def _one(
     deadline: Deadline,
     observer: Observer,
 ) -> dict[str, Any]:
-    recognizer = parts.recognizer
+    recognizer, dataset = parts.recognizer, compared.dataset
     with observer.picture(compared.name) as take:
         try:
             async with asyncio.timeout(deadline.left_s), source.opened(image) as data:
                 with recognizer.admission.place(deadline) as place:
-                    recognition = await recognizer.recognize(data, compared.dataset, options, place)
+                    recognition = await recognizer.recognize(data, dataset, options, place)
         except TimeoutError:
             raise DeadlineExceeded(f"no answer within {deadline.timeout_s:g} s") from None
-        models, version = (recognizer.localizer, recognizer.encoder), compared.dataset.version
-        document = recognition_out(recognition, compared.name, version, models, request_id.get() or "")
+        models = (recognizer.localizer, recognizer.encoder)
+        document = recognition_out(recognition, compared.name, dataset.version, models, request_id.get() or "")
         take(recognition)
         return document

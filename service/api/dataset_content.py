@@ -8,15 +8,15 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    GetJsonSchemaHandler,
     Tag,
     ValidationError,
     model_validator,
 )
-from pydantic_core import CoreSchema
 
 from service.api.dataset_schemas import DatasetSummary
 from service.api.exemplars import Exemplars
+from service.api.json_pieces import parse
+from service.api.late_json import Unparsed
 from service.api.problems import NAME_TAG, OBJECT_TAG, too_many_found
 from service.datasets.spec import ClassEntry, DatasetSpec, clean_name
 from service.errors import FieldProblem, InvalidFields
@@ -159,29 +159,20 @@ class DatasetPut(DatasetContent):
         return {name: value for name, value in document.items() if name not in READ_ONLY}
 
 
-class Unchecked:
-    """Marks a body that FastAPI documents as the model but does not check: it would do so in the event loop. What comes
-    is the parsed JSON, for `checked`."""
-
-    def __init__(self, model: type[BaseModel]) -> None:
-        self._model = model
-
-    def __get_pydantic_json_schema__(self, _any: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return handler(self._model.__pydantic_core_schema__)
-
-
 Content = TypeVar("Content", bound=BaseModel)
 
 
 def checked(model: type[Content], document: Any) -> Content:
-    """A request's body as a model, in the calling thread: of a long list this takes too long for the event loop.
+    """A request's body, Unparsed or not, as a model, in the calling thread: of a long list this takes too long for the
+    event loop.
 
     Raises:
+        BadRequest: it is no JSON, or too much of it.
         RequestValidationError: as if FastAPI had done it.
         InvalidFields: for more errors than can be named.
     """
     try:
-        return model.model_validate(document)
+        return model.model_validate(parse(document.body) if isinstance(document, Unparsed) else document)
     except ValidationError as error:
         raise too_many_found(error) or RequestValidationError(error.errors()) from None
 

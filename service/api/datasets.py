@@ -1,5 +1,6 @@
 """Registering, listing, replacing and deleting class lists."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Annotated, Any
@@ -7,18 +8,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request, Response
 from pydantic_core import to_json
 
-from service.api.dataset_content import DatasetIn, DatasetPut, Unchecked, checked
+from service.api.dataset_content import DatasetIn, DatasetPut, checked
 from service.api.dataset_schemas import DatasetList, DatasetOut, DatasetSummary
 from service.api.examples import DATASET_EXAMPLES, problems
 from service.api.exemplars import Exemplars, reference_to
-from service.api.state import parts_of
+from service.api.in_line import in_line
+from service.api.late_json import LateRoute, Unchecked, Unparsed
+from service.api.state import Parts, parts_of
 from service.datasets.records import DatasetInfo
 from service.datasets.spec import ClassEntry, DatasetSpec
 from service.errors import FieldProblem, InvalidFields
 from service.recognition.calibration import NEUTRAL
 from service.recognition.priors import Prior
 
-router = APIRouter(prefix="/datasets", tags=["datasets"])
+router = APIRouter(prefix="/datasets", tags=["datasets"], route_class=LateRoute)
 BUILT = {"model": DatasetOut, "description": "Registered and ready"}
 BUILDING = {"model": DatasetOut, "description": "Kept; prototypes are being built, see `status` and `progress`"}
 NewDataset = Annotated[Any, Unchecked(DatasetIn), Body(openapi_examples=DATASET_EXAMPLES)]
@@ -36,12 +39,17 @@ OtherContent = Annotated[Any, Unchecked(DatasetPut), Body()]
         **problems(400, 408, 409, 413, 415, 422, 503, 507),
     },
 )
-def register(request: Request, body: NewDataset) -> Response:
+async def register(request: Request, body: NewDataset) -> Response:
     """Register a class list. The same content again changes nothing, even where it was calibrated since; other content
     under the same name is refused."""
-    registry = parts_of(request).registry
+    parts = parts_of(request)
+    return await in_line(request, parts.changing, _register, parts, body)
+
+
+def _register(parts: Parts, body: Unparsed) -> Response:
+    registry = parts.registry
     content = checked(DatasetIn, body)
-    exemplars = Exemplars.read(content.images, parts_of(request).check_picture)
+    exemplars = Exemplars.read(content.images, parts.check_picture)
     spec = content.spec(exemplars)
     info, is_new = registry.register(content.name, spec, replace=False, pictures=exemplars.data)
     status = _status(info, is_new)
@@ -51,16 +59,23 @@ def register(request: Request, body: NewDataset) -> Response:
 
 
 @router.get("", response_model=DatasetList, responses=problems(503))
-def list_all(request: Request) -> dict[str, Any]:
+async def list_all(request: Request) -> Response:
     """All registered datasets, without their classes."""
-    registry = parts_of(request).registry
-    return {"datasets": [_summary(info) for info in registry.infos()]}
+    return await asyncio.to_thread(_list_all, parts_of(request))
+
+
+def _list_all(parts: Parts) -> Response:
+    return _json({"datasets": [_summary(info) for info in parts.registry.infos()]})
 
 
 @router.get("/{name}", response_model=DatasetOut, responses=problems(404, 422, 503))
-def show(request: Request, name: str) -> Response:
+async def show(request: Request, name: str) -> Response:
     """One dataset, with its classes and settings."""
-    return _response(*parts_of(request).registry.content(name))
+    return await asyncio.to_thread(_show, parts_of(request), name)
+
+
+def _show(parts: Parts, name: str) -> Response:
+    return _response(*parts.registry.content(name))
 
 
 @router.put(
@@ -68,25 +83,30 @@ def show(request: Request, name: str) -> Response:
     response_model=DatasetOut,
     responses={201: BUILT, 202: BUILDING, **problems(400, 408, 413, 415, 422, 503, 507)},
 )
-def replace(request: Request, name: str, body: OtherContent) -> Response:
+async def replace(request: Request, name: str, body: OtherContent) -> Response:
     """Register or replace. A long list goes on answering in its old version until the new one is built.
 
     Kept versions stay, also those of other classes, and answer where `dataset_version` names them.
     """
+    parts = parts_of(request)
+    return await in_line(request, parts.changing, _replace, parts, name, body)
+
+
+def _replace(parts: Parts, name: str, body: Unparsed) -> Response:
     content = checked(DatasetPut, body)
     if content.name not in (None, name):
         raise InvalidFields(FieldProblem("name", f"must be {name!r}, as in the address, or be left out"))
-    registry = parts_of(request).registry
-    exemplars = Exemplars.read(content.images, parts_of(request).check_picture)
+    exemplars = Exemplars.read(content.images, parts.check_picture)
     spec = content.spec(exemplars)
-    info, is_new = registry.register(name, spec, replace=True, pictures=exemplars.data)
+    info, is_new = parts.registry.register(name, spec, replace=True, pictures=exemplars.data)
     return _response(info, spec, _status(info, is_new))
 
 
 @router.delete("/{name}", status_code=204, responses=problems(404, 422, 503, 507))
-def delete(request: Request, name: str) -> None:
+async def delete(request: Request, name: str) -> None:
     """Delete a dataset and what only it used."""
-    parts_of(request).registry.delete(name)
+    parts = parts_of(request)
+    await in_line(request, parts.changing, parts.registry.delete, name)
 
 
 def _status(info: DatasetInfo, is_new: bool | None) -> int:
@@ -103,7 +123,11 @@ def _response(
     info: DatasetInfo, spec: DatasetSpec, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """In one pass: a list may hold 100,000 classes."""
-    return Response(to_json(dataset_out(info, spec)), status, headers, media_type="application/json")
+    return _json(dataset_out(info, spec), status, headers)
+
+
+def _json(document: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(to_json(document), status, headers, media_type="application/json")
 
 
 def dataset_out(info: DatasetInfo, spec: DatasetSpec) -> dict[str, Any]:

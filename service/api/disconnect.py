@@ -10,16 +10,18 @@ Result = TypeVar("Result")
 
 
 async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:
-    """The result of `work`, which is cancelled when the caller disconnects; the body must have been read.
+    """The result of `work`, which is cancelled when the caller disconnects; what is left of the body is not looked at.
 
     Raises:
         ClientDisconnect: nobody waits for an answer any longer.
+        RequestTimeout, BodyTooLarge, Overloaded: as receiving the rest of the body does.
     """
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_disconnect(request))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
+            gone.result()
             raise ClientDisconnect
         return task.result()
     finally:

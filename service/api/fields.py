@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from service.api.json_pieces import parse
 from service.datasets.checks import LONGEST_NAME, branch_problems, has_control_characters
-from service.errors import FieldProblem, InvalidFields
+from service.errors import BadRequest, FieldProblem, InvalidFields
 from service.recognition.abstention import ABSTAIN_BY
 from service.recognition.candidates import CANDIDATE_FUSIONS
 from service.recognition.fusion import FUSIONS
@@ -18,6 +19,7 @@ from service.stages.options import MOST_CANDIDATES, MOST_OBJECTS, Options
 
 Part = Annotated[float, Field(ge=0, le=1)]
 MOST_METADATA = 50
+MOST_VALUES = 1000  # of metadata, as JSON in a field
 MOST_TOP_K_OF_OBJECTS = 100  # each object has the scores of every view
 
 
@@ -50,8 +52,8 @@ def _array(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
+        return parse(value.encode(), MOST_VALUES, MOST_VALUES)
+    except (BadRequest, ValueError):
         raise PydanticCustomError("json_array", "begins with [ and is no JSON array") from None
 
 
@@ -59,8 +61,8 @@ def _json_object(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
+        return parse(value.encode(), MOST_VALUES, MOST_VALUES)
+    except (BadRequest, ValueError):
         return value  # fails the check for an object, with the field's name
 
 

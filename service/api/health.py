@@ -58,7 +58,7 @@ async def healthz(request: Request) -> JSONResponse:
 
 
 @router.get("/models", response_model=ModelsOut, responses=problems(503))
-def models(request: Request) -> dict[str, Any]:
+async def models(request: Request) -> dict[str, Any]:
     """The loaded models, and the names that requests and settings may use."""
     parts, settings = parts_of(request), state_of(request).settings
     recognizer = parts.recognizer

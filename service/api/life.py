@@ -10,10 +10,12 @@ from fastapi import FastAPI
 
 from service.api.state import Parts, State
 from service.errors import ServiceError
+from service.lines import filled_pool
 from service.settings import Settings
 from service.watching.judging import BEYOND_HELP
 from service.watching.watchdog import Watchdog
 
+LOOK_UP_THREADS = 8  # for what is short, or waits for a reading of the database
 CLOSING_S = 5  # for a batch whose callers have been answered or have left
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ class Life:
 
     @asynccontextmanager
     async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        asyncio.get_running_loop().set_default_executor(filled_pool(LOOK_UP_THREADS, "look-ups"))
         loader = ThreadPoolExecutor(1, thread_name_prefix="loader")  # its own: the loop's end does not wait for it
         loading = asyncio.get_running_loop().run_in_executor(loader, self._load, self._state.settings)
         loading.add_done_callback(self._loading_ended)

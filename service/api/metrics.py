@@ -8,13 +8,19 @@ from service.api.state import state_of
 
 router = APIRouter(tags=["service"])
 OPENMETRICS = "application/openmetrics-text"
-_TEXT: dict[str, Any] = {"schema": {"type": "string"}}
+_EXAMPLE = """# HELP l2r2_ready 1 where /readyz says 200.
+# TYPE l2r2_ready gauge
+l2r2_ready 1.0
+"""
+_TEXT: dict[str, Any] = {"schema": {"type": "string"}, "example": _EXAMPLE}
+
+_CONTENT = {"text/plain": _TEXT, OPENMETRICS: _TEXT | {"example": _EXAMPLE + "# EOF\n"}}
 
 
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"description": "All metrics", "content": {"text/plain": _TEXT, OPENMETRICS: _TEXT}}},
+    responses={200: {"description": "All metrics", "content": _CONTENT}},
 )
 async def metrics(request: Request) -> Response:
     """What was asked, answered and refused, how long it took, and the state of the models, as Prometheus' text format

@@ -27,6 +27,7 @@ WORKER = {
     "waiting": 0,
     "running_for_s": 0.0,
     "batches": 1200,
+    "batch_sizes": {"1": 200, "2": 400, "4": 600},
     "items": 3400,
     "succeeded_ago_s": 0.8,
     "failures": 0,

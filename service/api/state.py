@@ -1,7 +1,7 @@
 """What routes work with, and whether it is there yet."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from service.datasets.registry import Registry
 from service.engine import Engine
 from service.errors import NotReady
 from service.images import decode
+from service.lines import Line
 from service.models.device_memory import device_bytes
 from service.observing.observer import Observer
 from service.observing.reading import Reading
@@ -27,10 +28,24 @@ if TYPE_CHECKING:
     from service.fetching.fetch import Fetcher
 
 
+def _changing() -> Line:
+    """Most of it takes milliseconds; texts are embedded one list at a time whatever the threads."""
+    return Line("changes of datasets", 4, most_waiting=32, patience_s=30)
+
+
+def _calibrating() -> Line:
+    """Places are fewer than callers would like because each may hold hundreds of megabytes; two, so that pictures of
+    one are looked at while the other is fitted."""
+    return Line("calibration", 1, places=2, most_waiting=4, patience_s=30, retry_after_s=10)
+
+
 @dataclass(frozen=True)
 class Parts:
-    """Everything that is loaded at the start and closed at the end. `calibrating`: a thread for what takes minutes, so
-    that it keeps none of those from their work that requests wait for. `stall_s`: how long a model call may take."""
+    """Everything that is loaded at the start and closed at the end. `stall_s`: how long a model call may take.
+
+    `changing`: threads for what changes datasets, which embeds texts and waits for the database. `calibrating`: one for
+    what takes minutes. Neither keeps those from their work that look-ups and answers wait for.
+    """
 
     engine: Engine
     registry: Registry
@@ -38,9 +53,9 @@ class Parts:
     database: Database
     canary: Canary
     stall_s: float
-    calibrating: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="calibration")
-    )
+    changing: Line = field(default_factory=_changing)
+    calibrating: Line = field(default_factory=_calibrating)
+    checking: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def recognizer(self) -> Recognizer:
@@ -51,9 +66,11 @@ class Parts:
         return {**self.recognizer.health(), **embedding}
 
     def check_picture(self, data: bytes) -> None:
-        """Raises ImageError where it cannot be decoded."""
+        """One at a time, which takes the memory of one, and one decoder from those who ask. Raises ImageError where it
+        cannot be decoded."""
         decoders = self.engine.decoders
-        (decoders.decode if decoders else decode)(data, self.recognizer.limits.image)
+        with self.checking:
+            (decoders.decode if decoders else decode)(data, self.recognizer.limits.image)
 
     def unready_because(self) -> str | None:
         if self.database.damage is not None:
@@ -96,7 +113,8 @@ class Parts:
         ended = self.recognizer.close(timeout_s)
         if self.engine.decoders is not None:
             self.engine.decoders.close()
-        self.calibrating.shutdown(wait=False, cancel_futures=True)
+        self.changing.close()
+        self.calibrating.close()
         self.adhoc.close(timeout_s)
         if self.registry.close(timeout_s):
             self.database.close()

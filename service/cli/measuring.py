@@ -147,7 +147,7 @@ def _opened(
         with load_recognizer(profile) as local:
             yield local.core, local.dataset(spec)
         return
-    from service.app import load_parts
+    from service.parts import load_parts
     from service.settings import load_settings
     from service.telemetry import configure_logging
 

@@ -33,7 +33,7 @@ def serve(
 
     settings = load_settings(host=host, port=port, profile=profile)
     check_binding(settings.host, has_keys=settings.keys_file is not None, allow_anonymous=settings.allow_anonymous)
-    from service.app import load_parts  # its time is not for a refusal
+    from service.parts import load_parts  # its time is not for a refusal
 
     run(settings, load_parts)
 

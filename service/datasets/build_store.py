@@ -1,5 +1,6 @@
 """The stored prototypes: one build for each list of texts and encoder, in chunks."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from service.datasets.chunk_rows import stored, vectors_of
 from service.datasets.database import Database
 from service.datasets.schema import builds, chunks, datasets, exemplars, kept_versions, version_exemplars, versions
 
 Floats = NDArray[np.float32]
+log = logging.getLogger(__name__)
 CHUNKS_READ = 16  # at a time: all of them together may be as large as what is made of them
 
 
@@ -122,19 +125,33 @@ class BuildStore:
         return True
 
     def rows(self, key: BuildKey) -> Floats | None:
-        """What is stored of all classes, `[L, D]` or `[L, 2 * D]`; None while it is not complete."""
+        """What is stored of all classes, `[L, D]` or `[L, 2 * D]`; None while it is not complete. A piece that is not
+        what was stored is dropped, and so built again."""
+        damaged = []
         with self._database.reading() as connection:
             total = connection.scalar(sa.select(builds.c.class_count).where(_is(builds, key)))
-            query = sa.select(chunks.c.class_count, chunks.c.vectors).where(_is(chunks, key))
-            found = connection.execute(query.order_by(chunks.c.first_class).execution_options(yield_per=CHUNKS_READ))
+            columns = (chunks.c.first_class, chunks.c.class_count, chunks.c.vectors, chunks.c.sha256)
+            query = sa.select(*columns).where(_is(chunks, key)).order_by(chunks.c.first_class)
             rows, done = None, 0
-            for row in found:
-                part = np.frombuffer(row.vectors, "<f4").reshape(row.class_count, -1)
+            for row in connection.execute(query.execution_options(yield_per=CHUNKS_READ)):
+                part = vectors_of(row)
+                if part is None:
+                    damaged.append(row.first_class)
+                    continue
                 rows = np.empty((total or 0, part.shape[1]), np.float32) if rows is None else rows
                 if done + len(part) <= len(rows):
                     rows[done : done + len(part)] = part
                 done += len(part)
-        return rows if done == total else None
+        if damaged:
+            self._drop(key, damaged)
+        return rows if done == total and not damaged else None
+
+    def _drop(self, key: BuildKey, first_classes: Sequence[int]) -> None:
+        log.error("stored prototypes have changed; built again", extra={"texts": key.texts_key, "first": first_classes})
+        with self._database.writing() as connection:
+            connection.execute(chunks.delete().where(_is(chunks, key), chunks.c.first_class.in_(first_classes)))
+            left = sa.select(sa.func.coalesce(sa.func.sum(chunks.c.class_count), 0)).where(_is(chunks, key))
+            connection.execute(builds.update().where(_is(builds, key)).values(classes_done=left.scalar_subquery()))
 
 
 def _is(table: sa.Table, key: BuildKey) -> sa.ColumnElement[bool]:
@@ -161,8 +178,7 @@ def forget_failure(connection: sa.Connection, key: BuildKey) -> None:
 
 def _insert_chunk(connection: sa.Connection, key: BuildKey, chunk: Chunk) -> None:
     values = {"texts_key": key.texts_key, "encoder_revision": key.encoder_revision, "first_class": chunk.first_class}
-    vectors = np.ascontiguousarray(chunk.vectors, "<f4").tobytes()
-    connection.execute(chunks.insert().values(class_count=len(chunk.vectors), vectors=vectors, **values))
+    connection.execute(chunks.insert().values(**stored(chunk.vectors), **values))
 
 
 def promote(connection: sa.Connection, key: BuildKey) -> None:

@@ -76,6 +76,7 @@ chunks = sa.Table(
     sa.Column("class_count", sa.Integer, nullable=False),
     # float32, little endian: [class_count, D], or [class_count, 2, D] (of texts and of pictures) where a class has some
     sa.Column("vectors", sa.LargeBinary, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=True),  # of the vectors; null for those of the first services
     sa.ForeignKeyConstraint(
         ["texts_key", "encoder_revision"],
         ["prototype_builds.texts_key", "prototype_builds.encoder_revision"],

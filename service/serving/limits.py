@@ -10,13 +10,15 @@ OTHER_FILES = 128  # databases, models, logs
 @dataclass(frozen=True)
 class ConnectionLimits:
     """Times in seconds. head_timeout_s: for a request's head from its first byte on, of a new connection from its start
-    on. write_timeout_s: for a caller who does not read. max_connections: at a time."""
+    on. write_timeout_s: for a caller who does not read. max_connections: at a time. max_body_bytes: as the application
+    accepts them; of a refused one twice as much is read at most."""
 
     head_timeout_s: float = 10.0
     write_timeout_s: float = 30.0
     max_connections: int = 1000
     max_head_bytes: int = 32 * 2**10
     max_headers: int = 100
+    max_body_bytes: int = 32 * 2**20
 
     def __post_init__(self) -> None:
         if min(self.head_timeout_s, self.write_timeout_s) <= 0:

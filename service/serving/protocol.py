@@ -10,12 +10,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from service.errors import Overloaded, RequestTimeout, ServiceError
 from service.serving.crowd import Crowd
+from service.serving.farewell import Farewell
 from service.serving.limits import ConnectionLimits
 from service.serving.refusal import wire_form
 from service.serving.strict import StrictConnection
 
-LINGER_S = 1.0
-LINGER_BYTES = 2**20
+LINGER_BYTES = 2**20  # of a body whose answer is there: after these it goes on, but not the connection
+UNDECLARED_BYTES = 4 * 2**20  # of what nobody said the length of: its end may never come
 FULL_RETRY_S = 1
 log = logging.getLogger("service.access")
 _faults_alone = logging.getLogger("uvicorn.error.connections")  # what strangers send is told of here, a line for each
@@ -32,8 +33,7 @@ def bounded_protocol(
 
 
 class BoundedProtocol(H11Protocol):
-    """A refusal that ends the connection is followed by a moment in which what the caller still sends is read and
-    thrown away: to close at once would take the answer from him with a reset."""
+    """Who still sends when his connection is to end gets a farewell, so that no reset takes the answer from him."""
 
     limits: ConnectionLimits
     crowd: Crowd
@@ -44,13 +44,14 @@ class BoundedProtocol(H11Protocol):
         super().__init__(*args, **kwargs)
         self.conn: StrictConnection = StrictConnection(self.limits.max_head_bytes, self.limits.max_headers)
         self.logger = _faults_alone
-        self._parting = False
+        self._farewell: Farewell | None = None
         self._in_vain_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._cycle_transport = cast(asyncio.Transport, _CycleTransport(transport, self._end))
         transport.set_write_buffer_limits(high=0)  # so that any byte that the caller does not take is told of
         if self.crowd.admit(self):
             self._head_timer = self.loop.call_later(self.limits.head_timeout_s, self._head_is_late)
@@ -63,19 +64,24 @@ class BoundedProtocol(H11Protocol):
         self.crowd.leave(self)
         self._head_timer = _cancelled(self._head_timer)
         self._write_timer = _cancelled(self._write_timer)
+        if self._farewell is not None:
+            self._farewell.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._parting or (self._is_answered and self.conn.their_state is h11.SEND_BODY):
+        if self._farewell is None and self._is_answered and self.conn.their_state is h11.SEND_BODY:
             self._in_vain_bytes += len(data)
             if self._in_vain_bytes > LINGER_BYTES:
-                self.transport.close()
-                return
-        if not self._parting:
+                self._part()
+        if self._farewell is None:
             super().data_received(data)
+        else:
+            self._farewell.received(len(data))
 
     def handle_events(self) -> None:
         super().handle_events()
+        if self.cycle is not None:
+            self.cycle.transport = self._cycle_transport
         self._settle()
 
     def on_response_complete(self) -> None:
@@ -96,7 +102,7 @@ class BoundedProtocol(H11Protocol):
         self._write_timer = _cancelled(self._write_timer)
 
     def shutdown(self) -> None:
-        if self._parting:
+        if self._farewell is not None:
             self.transport.close()
         else:
             super().shutdown()
@@ -111,7 +117,7 @@ class BoundedProtocol(H11Protocol):
 
     def _settle(self) -> None:
         """Who has no request in progress may have to make room, and has begun a head or must end a body in time."""
-        if self._parting or self.transport.is_closing():
+        if self._farewell is not None or self.transport.is_closing():
             return
         idle = self._is_answered
         self.crowd.set_idle(self, idle)
@@ -126,11 +132,11 @@ class BoundedProtocol(H11Protocol):
         if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
             self._refuse(RequestTimeout(f"the head did not arrive within {self.limits.head_timeout_s:g} s"))
         else:
-            self.transport.close()
+            self._end()
 
     def _refuse(self, error: ServiceError) -> None:
         """Answer and part; only part where the application has begun to answer already."""
-        if self.transport.is_closing() or self._parting:
+        if self.transport.is_closing() or self._farewell is not None:
             return
         begun = self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE)
         if not begun:
@@ -141,11 +147,16 @@ class BoundedProtocol(H11Protocol):
             self.transport.write(response)
         self._part()
 
+    def _end(self) -> None:
+        if self.conn.their_state is h11.SEND_BODY:
+            self._part()
+        else:
+            self.transport.close()
+
     def _part(self) -> None:
-        """Say no more, and close when the caller has, or after a moment."""
-        if self._parting or self.transport.is_closing():
+        """Say no more, and close when the caller has, or after a while."""
+        if self._farewell is not None or self.transport.is_closing():
             return
-        self._parting, self._in_vain_bytes = True, 0
         self._unset_keepalive_if_required()
         self._head_timer = _cancelled(self._head_timer)
         self.crowd.set_idle(self, True)
@@ -153,9 +164,22 @@ class BoundedProtocol(H11Protocol):
             self.cycle.disconnected = True  # the application works for nobody
             self.cycle.message_event.set()
         self.flow.resume_reading()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.loop.call_later(LINGER_S, self.transport.close)
+        self._farewell = Farewell(self.transport, self.loop, self._most_in_vain())
+
+    def _most_in_vain(self) -> int:
+        """Bytes: enough for the whole of a body that is not much larger than is allowed; of what is, no more."""
+        declared = dict(self.headers or ()).get(b"content-length") if self.conn.their_state is h11.SEND_BODY else None
+        if declared is None:
+            return UNDECLARED_BYTES
+        enough = 2 * self.limits.max_body_bytes
+        return enough if int(declared) <= enough else LINGER_BYTES - self._in_vain_bytes
+
+
+class _CycleTransport:
+    """What the application's answer is written to; `end` closes the connection in its own way."""
+
+    def __init__(self, transport: asyncio.Transport, end: Callable[[], None]) -> None:
+        self.write, self.is_closing, self.close = transport.write, transport.is_closing, end
 
 
 def _cancelled(timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle | None:

@@ -38,6 +38,9 @@ class Looking:
     ) -> None:
         self._encoder, self._pool = encoder, pool
         self._most_views = limits.max_batch.encoder
+        self._places = asyncio.Semaphore(
+            limits.max_waiting
+        )  # a batch that was let in waits here, as before the localizer
         self._embedding: Batcher[Bytes, Floats] = Batcher(
             "encoder",
             self._embed_views,
@@ -64,7 +67,8 @@ class Looking:
             return [{} for _ in views]
         with watch.stage("embed"):
             pixels = np.concatenate([entry.pixels for entry in views if entry.names])
-            embeddings = await asyncio.wrap_future(self._embedding.submit(pixels))
+            async with self._places:
+                embeddings = await asyncio.wrap_future(self._embedding.submit(pixels))
         rows = iter(embeddings)
         return [{name: next(rows) for name in entry.names} for entry in views]
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
 from service.images import Decode, LargePicture, Picture, decode
+from service.lines import filled_pool
 from service.stages.memory import Memory
 from service.stages.options import Limits
 from service.stages.pieces import Frame, FrameOf, Piece, Value
@@ -31,10 +32,10 @@ class Decoding:
     ) -> None:
         self.memory, self.limits, self.pool = memory, limits, pool
         self.decode: Decode = elsewhere or decode
-        self.own_pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="decoding") if elsewhere else None
+        self.own_pool = filled_pool(limits.threads, "decoding") if elsewhere else None
         self.places = asyncio.Semaphore(limits.pictures_at_once)
         self.large_turn = asyncio.Lock()
-        self.large_pool = ThreadPoolExecutor(1, thread_name_prefix="large pictures")
+        self.large_pool = filled_pool(1, "large pictures")
 
     @asynccontextmanager
     async def opened(self, data: bytes, watch: Stopwatch, own: bool = False) -> AsyncIterator["Photograph"]:

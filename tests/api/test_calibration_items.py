@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from service.datasets.records import Dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
 from service.errors import InvalidFields
 from service.evaluation.collect import looks_of
+from service.lines import Line
 from service.models.localizers.none import NoLocalizer
 from service.recognition.answers import Recognition, Score, Verdict, box_score
 from service.recognition.boxes import Box, Detection
@@ -63,10 +63,11 @@ def samples_of(items: list[ItemIn], branches: Sequence[str], classes: int) -> Sa
     spec = DatasetSpec(tuple(map(ClassEntry, labels)))
     dataset = Dataset("1", spec, labels, np.eye(classes, 4, dtype=np.float32))
     recognizer = Recognizer(NoLocalizer(), NoEncoder(), Limits())
+    line = Line("calibration", 1, most_waiting=1, patience_s=1)
     try:
-        with ThreadPoolExecutor(1) as pool:
-            return asyncio.run(read_samples(items, branches, dataset, recognizer, pool))
+        return asyncio.run(read_samples(items, branches, dataset, recognizer, line))
     finally:
+        line.close()
         recognizer.close()
 
 

@@ -17,10 +17,11 @@ from service.access.keyfile import add_key
 from service.access.keys import new_key, new_secret
 from service.api.inference_protocol import LiveOut, ModelMetadataOut, ModelReadyOut, ReadyOut, ServerOut
 from service.api.state import Parts, State
-from service.app import assemble, create_app
+from service.app import create_app
 from service.engine import Engine
 from service.models.catalog import MODELS
 from service.models.hardware import Hardware
+from service.parts import assemble
 from service.recognizer import Recognizer
 from service.settings import Settings, load_settings
 from service.stages.options import Limits

@@ -11,6 +11,7 @@ ROOT = Path(service.__file__).parent
 # From the lowest to the highest; those on one line do not import each other.
 LAYERS = (
     ("service.errors", "service.answer_headers", "service.telemetry", "service.turns", "service.recognition"),
+    ("service.lines",),
     ("service.calibration",),
     ("service.settings", "service.access", "service.images", "service.batching", "service.models", "service.fetching"),
     ("service.datasets",),
@@ -20,6 +21,7 @@ LAYERS = (
     ("service.watching", "service.observing"),
     ("service.api", "service.evaluation", "service.bench", "service.serving"),
     ("service.client",),
+    ("service.parts",),
     ("service.app",),
     ("service.cli",),
     ("service.__main__",),

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from itertools import pairwise
@@ -228,3 +229,30 @@ def test_a_worker_that_does_not_end_in_time_is_told_of() -> None:
     gate.open.set()
     assert waiting.result(WAIT_S) == 10
     assert batcher.close(WAIT_S)
+
+
+def test_the_time_of_a_call_is_its_own_however_long_a_batch_is_tried_item_by_item() -> None:
+    """Else a model that makes progress would be taken for one that hangs."""
+    entered, go = threading.Semaphore(0), threading.Semaphore(0)
+
+    def model(items: Sequence[int]) -> list[int]:
+        entered.release()
+        assert go.acquire(timeout=WAIT_S)
+        if -1 in items:
+            raise ValueError
+        return list(items)
+
+    batcher = Batcher("model", model, max_batch=3, max_waiting=9)
+    futures = [batcher.submit(0)]
+    assert entered.acquire(timeout=WAIT_S)
+    futures += [batcher.submit(item) for item in (2, -1, 3)]  # the second fails all three, and each is tried alone
+    for _ in range(4):
+        while batcher.health().running_for_s < 0.05:
+            threading.Event().wait(0.005)
+        left_s = time.monotonic()
+        go.release()
+        assert entered.acquire(timeout=WAIT_S)
+        assert batcher.health().running_for_s <= time.monotonic() - left_s
+    go.release()
+    assert [future.exception(WAIT_S) is None for future in futures] == [True, True, False, True]
+    batcher.close(WAIT_S)

@@ -138,14 +138,14 @@ async def test_who_leaves_while_his_picture_is_fetched_leaves_nothing_behind(
     async with by_url(app, authority, trust, hangs_after(b"HTTP/1.1 200 OK\r\n\r\nbegun")) as (fetching, fetcher, net):
         waiting = [{"type": "http.request", "body": encode(image_url=URL, dataset=things), "more_body": False}]
         sent: list[Any] = []
+        inside: list[tuple[int, int]] = []
 
         async def receive() -> Any:
             if waiting:
                 return waiting.pop()
             while not net.read_bytes:
                 await asyncio.sleep(0)
-            assert parts.recognizer.admission.occupancy.inside == 0  # no place among the recognized is taken
-            assert fetcher.inside == 1
+            inside.append((fetcher.inside, parts.recognizer.admission.occupancy.inside))
             return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
@@ -156,8 +156,25 @@ async def test_who_leaves_while_his_picture_is_fetched_leaves_nothing_behind(
         async with asyncio.timeout(WAIT_S):
             await fetching(scope, receive, send)
             assert sent[0]["status"] == 499
+            assert inside == [(1, 0)], "no place among the recognized is taken"
             while fetcher.inside:
                 await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("plural", [False, True])
+async def test_the_time_of_a_request_covers_the_fetching_too(
+    app: FastAPI, things: str, authority: trustme.CA, trust: ssl.SSLContext, plural: bool
+) -> None:
+    path, asked = ("/classify/batch", {"image_urls": [URL, URL]}) if plural else ("/classify", {"image_url": URL})
+    async with by_url(app, authority, trust, hangs_after(b"HTTP/1.1 200 OK\r\n\r\nbegun")) as (fetching, fetcher, _):
+        async with client_of(fetching) as asking, asyncio.timeout(LIMITS.timeout_s / 2):
+            headers = {"X-Request-Timeout-Ms": "300"}
+            answer = await asking.post(path, json={"dataset": things, **asked}, headers=headers)
+        found = answer.json()
+        problems_found = [item["error"] for item in found["results"]] if plural else [found]
+        assert [(one["status"], one["code"]) for one in problems_found] == [(504, "deadline_exceeded")] * (1 + plural)
+        assert "0.3 s" in problems_found[0]["detail"]
+        assert fetcher.inside == 0
 
 
 def encode(**document: str) -> bytes:

@@ -15,7 +15,7 @@ from service.api.disconnect import unless_gone
 from service.datasets.prototypes import unsaved_dataset
 from service.datasets.records import Dataset
 from service.datasets.spec import ClassEntry, DatasetSpec
-from service.errors import DeadlineExceeded, Overloaded
+from service.errors import DeadlineExceeded, Overloaded, RequestTimeout
 from service.models.batch_size import BatchSizes
 from service.models.localizers.none import NoLocalizer
 from service.models.ports import LocatorInput
@@ -161,3 +161,24 @@ async def test_a_caller_who_stays_gets_the_result() -> None:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         assert (await client.post("/work", content=b"x")).json() == 42
+
+
+async def test_a_caller_whose_body_does_not_come_is_told_so_while_the_work_goes_on() -> None:
+    app = FastAPI()
+    problems.install(app)
+
+    @app.delete("/work")
+    async def route(request: Request) -> None:
+        await unless_gone(request, asyncio.Event().wait())
+
+    async def receive() -> Any:
+        raise RequestTimeout("no more of the body has come")
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "DELETE", "path": "/work", "headers": [], "query_string": b""}
+    await asyncio.wait_for(app(scope, receive, send), WAIT_S)
+    assert sent[0]["status"] == 408

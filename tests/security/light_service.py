@@ -11,11 +11,12 @@ import numpy as np
 from fastapi import FastAPI
 from stages.fakes import ColourEncoder, FakeLocalizer, always
 
-from service.app import assemble, create_app
+from service.app import create_app
 from service.engine import Engine
 from service.images import ImageLimits
 from service.models.catalog import MODELS
 from service.models.hardware import Hardware
+from service.parts import assemble
 from service.recognition.boxes import Box, Detection
 from service.recognizer import Recognizer
 from service.settings import Settings, load_settings

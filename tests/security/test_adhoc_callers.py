@@ -13,10 +13,11 @@ from light_models import COLOURS, ColourEncoder, FaultyLocalizer, picture_of  # 
 from listening import WAIT_S, Caller, Listening, listening, until  # type: ignore[import-not-found]
 
 from service.api.state import Parts, State
-from service.app import assemble, create_app
+from service.app import create_app
 from service.engine import Engine
 from service.models.catalog import MODELS
 from service.models.hardware import Hardware
+from service.parts import assemble
 from service.recognizer import Recognizer
 from service.settings import Settings, load_settings
 from service.stages.options import Limits

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,6 +127,28 @@ def test_a_batch_counts_as_many_pictures_as_it_holds(held: Held, photographs: di
             answer = caller.answer()
             assert answer.status == 200
             assert all("result" in entry for entry in json.loads(answer.body)["results"])
+
+
+def test_a_batch_is_taken_whole_by_who_is_idle_and_else_refused_whole(
+    tmp_path: Path, photographs: dict[str, bytes]
+) -> None:
+    """Here of more pictures than may wait."""
+    localizer = Timed(0.001)
+    app = timed_app(localizer, load_settings(data_dir=tmp_path, queue_items=2))
+    with listening(app, lifespan="on") as server, server.caller() as first, server.caller() as second:
+        until(app.state.service.loaded.is_set)
+        document = json.dumps({"name": "two", "classes": ["bright", "dark"]}).encode()
+        assert first.say(request("/datasets", document, "application/json")).answer().status == 201
+        localizer.open.clear()
+        before = localizer.located
+        first.say(batch(photographs["rocket"], 9))
+        until(lambda: app.state.service.parts.recognizer.admission.occupancy.inside == 9)
+        answer = second.say(batch(photographs["coffee"], 2)).answer()
+        assert (answer.status, code_of(answer)) == (503, "overloaded")
+        localizer.open.set()
+        results = json.loads(first.answer().body)["results"]
+        assert [sorted(entry) for entry in results] == [["index", "result"]] * 9
+        assert localizer.located == before + 9
 
 
 @pytest.mark.parametrize("several", [False, True])

@@ -134,10 +134,10 @@ MAY: dict[tuple[str, str], tuple[bool, bool]] = {  # whether the scopes classify
     ("POST", "/datasets/{name}/calibration"): (False, True),
     ("GET", "/models"): (True, True),
     ("GET", "/healthz"): (True, True),
-    ("GET", "/metrics"): (True, True),
     ("GET", "/v2"): (True, True),
     ("GET", "/v2/models/{name}"): (True, True),
     ("GET", "/v2/models/{name}/ready"): (True, True),
+    ("GET", "/metrics"): (True, True),
 }
 
 

@@ -93,6 +93,33 @@ async def test_too_many_of_anything_are_refused_soon(client: httpx.AsyncClient, 
     assert psutil.Process().memory_info().rss / 2**20 - before_mib < GROWTH_MIB
 
 
+LISTS = b"[]," * 10**6
+SLOW = {
+    "classes": ("POST", "/datasets", b'{"name":"x","classes":[' + LISTS + b"1]}"),
+    "a vector": ("POST", PATHS[3], ITEM + LISTS + b"1]}}]}"),
+    "a version": ("PUT", "/datasets/colours/current", b'{"version":[' + LISTS + b"1]}"),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+async def test_while_a_body_is_parsed_others_are_answered(client: httpx.AsyncClient, name: str) -> None:
+    """Against the time that the standard library's parser takes for it, in which nobody would be. Times are the
+    process's own, whatever else the machine does."""
+    method, path, body = SLOW[name]
+    began_s = time.process_time()
+    json.loads(body)
+    alone_s = time.process_time() - began_s
+    waits_s: list[float] = []
+    asking = asyncio.ensure_future(client.request(method, path, content=body, headers={"content-type": JSON}))
+    while not asking.done():
+        began_s = time.process_time()
+        await asyncio.sleep(0.001)
+        waits_s.append(time.process_time() - began_s)
+    check_problem(await asking, 400, 422)
+    assert len(waits_s) > 1
+    assert max(waits_s) < alone_s / 4
+
+
 PART = b'--b\r\nContent-Disposition: form-data; name="a"'
 FORMS = {
     "100,000 fields": PART + b"\r\n\r\n\r\n" + (PART + b"\r\n\r\n\r\n") * 100_000 + b"--b--",

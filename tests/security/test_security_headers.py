@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from key_making import asking, bearer, made  # type: ignore[import-not-found]
@@ -25,12 +26,12 @@ def secret(tmp_path: Path) -> str:
     return made_one
 
 
+async def crash(_request: Request) -> None:
+    raise ZeroDivisionError
+
+
 def app_with(folder: Path, **settings: Any) -> FastAPI:
     app = create_app(load_settings(keys_file=folder / "keys.json", data_dir=folder, **settings))
-
-    async def crash(_request: Request) -> None:
-        raise ZeroDivisionError
-
     app.add_route("/crash", crash, methods=["GET", "POST"])
     return app
 
@@ -58,6 +59,52 @@ async def test_every_answer_has_them(tmp_path: Path, secret: str, method: str, p
         assert answer.headers["x-request-id"]
         is_page = path in PAGES and answer.is_success
         assert (answer.headers["content-security-policy"] == API_POLICY) is not is_page
+
+
+KEY_OF_NOBODY = {"X-API-Key": "nobody's"}
+REFUSALS = (
+    ("/classify", {"Content-Length": "99999999999"}, 413, "body_too_large"),
+    ("/classify", {"Content-Length": "many"}, 400, "malformed_request"),
+    ("/classify", {"Content-Encoding": "gzip"}, 415, "unsupported_media_type"),
+    ("/classify", {}, 503, "not_ready"),
+    ("/datasets", {}, 503, "not_ready"),
+    ("/nothing", {}, 404, "not_found"),
+    ("/livez", {}, 405, "method_not_allowed"),
+    ("/classify", {"Host": "evil.example"}, 403, "forbidden"),
+    ("/classify", KEY_OF_NOBODY, 401, "unauthorized"),
+    ("/crash", {}, 500, "internal_error"),
+)
+
+
+@pytest.mark.parametrize(("path", "headers", "status", "code"), REFUSALS)
+async def test_so_does_every_refusal_by_whichever_layer_and_a_page_that_may_ask_can_read_it(
+    tmp_path: Path, secret: str, path: str, headers: dict[str, str], status: int, code: str
+) -> None:
+    """Behind keys, and without any where the name of the host counts."""
+    kept = {} if status == 403 else {"keys_file": tmp_path / "keys.json"}
+    app = create_app(load_settings(data_dir=tmp_path, cors_origins=ORIGIN, **kept))
+    app.add_route("/crash", crash, methods=["GET", "POST"])
+    address = "http://127.0.0.1:8000" if status == 403 else "http://service"
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=address, headers={"Origin": ORIGIN}) as client:
+        own = headers if status in (401, 403) else bearer(secret) | headers
+        body = b"{}" if "Content-Length" not in headers else None
+        answer = await client.post(path, headers={"Content-Type": "application/json"} | own, content=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-security-policy"] == API_POLICY
+    assert answer.headers["x-request-id"] == answer.json()["request_id"]
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+
+
+@pytest.mark.parametrize("path", ["/livez", "/startupz", "/readyz"])
+async def test_probes_may_ask_for_the_head_alone(tmp_path: Path, secret: str, path: str) -> None:
+    async with asking(app_with(tmp_path)) as client:
+        whole, head = await client.get(path), await client.head(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    assert head.headers["content-length"] == whole.headers["content-length"]
+    assert (head.headers["cache-control"], head.headers["x-content-type-options"]) == ("no-store", "nosniff")
 
 
 async def test_the_pages_load_from_here_alone_and_all_that_they_load_is_there(tmp_path: Path, secret: str) -> None:
