@@ -117,7 +117,8 @@ class ProfileModels(ModelNames):
 
 
 class Models(Result):
-    """What is loaded, and the names that requests and settings may use, with a line on each."""
+    """What is loaded, and the names that requests and settings may use, with a line on each. `pad_colour`: what `mean`
+    stands for."""
 
     profile: str
     device: str
@@ -126,6 +127,7 @@ class Models(Result):
     encoder: ModelInfo
     box_threshold: float
     box_margin: float
+    pad_colour: str
     max_body_bytes: int
     usual_branches: tuple[str, ...]
     branches: Mapping[str, str]

@@ -19,6 +19,8 @@ from service.cli.datasets import with_examples
 from service.cli.main import app
 from service.errors import BadRequest, InvalidFields, ServiceError
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from service.cli.main import app
 from service.errors import BadRequest, ServiceError
 
+pytestmark = pytest.mark.thorough
+
 MOST_BYTES = 60_000
 LONG = "b" * 190
 

@@ -16,6 +16,8 @@ from service.errors import InvalidFields, SettingsError
 from service.evaluation.cutout.run import Summary
 from service.evaluation.labelled import read_labelled
 
+pytestmark = pytest.mark.thorough
+
 app = typer.Typer()
 app.command("cutout")(cutout)
 

@@ -17,6 +17,8 @@ from service.errors import BadRequest, DatasetNotFound, InvalidFields, ServiceEr
 from service.recognition.fusion import FUSIONS
 from service.recognition.views import VIEWS
 
+pytestmark = pytest.mark.thorough
+
 USABLE = [name for name, fusion in FUSIONS.items() if fusion.needs is None]
 
 

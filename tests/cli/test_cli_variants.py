@@ -20,6 +20,8 @@ from service.images import decode
 from service.models.ports import LocatorInput, PromptSet
 from service.recognition.boxes import Box, Detection
 
+pytestmark = pytest.mark.thorough
+
 app = typer.Typer()
 app.command()(variants.variants)
 

@@ -13,6 +13,8 @@ import httpx
 import pytest
 from running import RunningService, running  # type: ignore[import-not-found]
 
+pytestmark = pytest.mark.thorough
+
 NAMES = ("pets", "sites", "parts")
 WORDS = ("cat", "dog", "rocket", "tree", "coffee", "horse", "house", "astronaut")
 OUTCOMES = {"POST": (200, 201, 409), "PUT": (200, 201, 404), "DELETE": (204, 404)}

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 from running import RunningService, running  # type: ignore[import-not-found]
+
+pytestmark = pytest.mark.thorough
 
 CALLERS = 3
 KILLS = 4

@@ -17,6 +17,8 @@ from light_models import (  # type: ignore[import-not-found]
 )
 from running import LightService, RunningService, running  # type: ignore[import-not-found]
 
+pytestmark = pytest.mark.thorough
+
 STALL_S = 1.0
 SOON_S = 5.0  # what a busy machine may take on top
 

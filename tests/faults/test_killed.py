@@ -8,6 +8,8 @@ import httpx
 import pytest
 from running import RunningService, running  # type: ignore[import-not-found]
 
+pytestmark = pytest.mark.thorough
+
 NAMES = [f"thing {number}" for number in range(600)]
 
 

@@ -19,6 +19,8 @@ from service.datasets.database import Database
 from service.datasets.saved import restorable
 from service.errors import DatabaseCorrupt, DatabaseUnavailable, StorageFull
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

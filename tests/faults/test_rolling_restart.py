@@ -14,6 +14,8 @@ from colour_load import WAIT_S, ask, callers, register  # type: ignore[import-no
 from light_models import COLOURS  # type: ignore[import-not-found]
 from running import LightService, RunningService, running  # type: ignore[import-not-found]
 
+pytestmark = pytest.mark.thorough
+
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 CONFIGURATION = """
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors warn;

@@ -6,7 +6,10 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 from running import RunningService  # type: ignore[import-not-found]
+
+pytestmark = pytest.mark.thorough
 
 PROMPTLY_S = 10
 

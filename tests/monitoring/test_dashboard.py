@@ -24,6 +24,8 @@ from monitoring.prometheus_tools import (  # type: ignore[import-not-found]
 from observing.scraped import numbers_of, total  # type: ignore[import-not-found]
 from running import RunningService, running  # type: ignore[import-not-found]
 
+pytestmark = pytest.mark.thorough
+
 DASHBOARD = json.loads((MONITORING / "grafana/dashboards/l2r2.json").read_text())
 VARIABLES = {"$__rate_interval": "5s", "$instance": ".*", "$dataset": ".*"}
 WAIT_S = 60

@@ -22,6 +22,8 @@ from service.errors import NotReady, Overloaded, ServiceError
 from service.recognition.boxes import Box, outward_pixels
 from service.recognition.views import foreground
 
+pytestmark = pytest.mark.thorough
+
 CLASSES = "red, green, blue"
 
 

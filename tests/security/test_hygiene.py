@@ -21,8 +21,8 @@ PROJECT = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf
 SOURCES = sorted(ROOT.rglob("*.py"))
 # The package manager for weights, and processes of our own that measure or share work; none sees a caller's words.
 MAY_START_PROCESSES = {"images/process.py",
-    "models/weights/wheel.py", "models/projector/packages.py", "bench/worker.py", "bench/server.py",
-    "evaluation/variants/spread.py", "evaluation/cutout/workers.py",
+    "models/weights/wheel.py", "models/weights/reach.py", "models/projector/packages.py", "bench/worker.py",
+    "bench/server.py", "evaluation/variants/spread.py", "evaluation/cutout/workers.py",
 }  # fmt: skip
 FORBIDDEN_MODULES = {"dill", "cloudpickle", "marshal", "shelve", "joblib", "pty"}
 FORBIDDEN_CALLS = {

@@ -84,7 +84,7 @@ def test_keys_that_are_made_at_the_same_time_are_all_kept(tmp_path: Path) -> Non
         ({"keys": [{**GOOD, "name": "x" * 65}]}, r"keys\[0\].name"),
         ({"keys": [{**GOOD, "sha256": "0" * 63}]}, r"keys\[0\].sha256"),
         ({"keys": [{**GOOD, "scopes": []}]}, r"keys\[0\].scopes"),
-        ({"keys": [{**GOOD, "scopes": ["admin"]}]}, r"keys\[0\].scopes\[0\].*'classify' or 'manage'"),
+        ({"keys": [{**GOOD, "scopes": ["admin"]}]}, r"keys\[0\].scopes\[0\].*'classify', 'manage' or 'observe'"),
         ({"keys": [{**GOOD, "scopes": "classify"}]}, r"keys\[0\].scopes"),
         ({"keys": [{**GOOD, "per_minute": 0}]}, r"keys\[0\].per_minute"),
         ({"keys": [{**GOOD, "per_minute": True}]}, r"keys\[0\].per_minute"),
