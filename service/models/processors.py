@@ -106,17 +106,34 @@ class Network:
 
 class Together:
     """A network that takes any number of pictures a call, each with the same result in whatever company; for one
-    thread at a time."""
+    thread at a time.
+
+    Pictures that threads can share out evenly are, so many in one call of each, which loses no time to threads that
+    wait for each other; others get all threads in one call.
+    """
 
     def __init__(self, model: openvino.Model, hardware: Hardware) -> None:
-        self._request = _compiled(Part(model), hardware, streams=1).create_infer_request()
+        streams = [1] if hardware.threads == 1 else [1, hardware.threads]
+        compiled = {count: _compiled(Part(model), hardware, streams=count) for count in streams}
+        self._alone, *self._beside = [
+            network.create_infer_request() for count, network in compiled.items() for _ in range(count)
+        ]
 
     def __call__(self, pictures: Sequence[NDArray[Any]]) -> list[Floats]:
         """As `Network` does."""
         if not len(pictures):
             return []
-        self._request.infer({0: np.stack(pictures)})
-        return list(np.array(self._request.get_output_tensor(0).data, np.float32))
+        even = self._beside and len(pictures) % len(self._beside) == 0
+        requests = self._beside if even else [self._alone]
+        started: list[Any] = []
+        try:
+            for request, share in zip(requests, np.split(np.stack(pictures), len(requests)), strict=True):
+                request.start_async({0: share})
+                started.append(request)
+        finally:
+            for request in started:
+                request.wait()
+        return [row for request in requests for row in np.array(request.get_output_tensor(0).data, np.float32)]
 
 
 def has_tiles(hardware: Hardware) -> bool:
