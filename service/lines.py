@@ -93,4 +93,4 @@ class Line:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _refusal(self, reason: str) -> Overloaded:
-        return Overloaded(f"{reason} for {self._name}", retry_after_s=self._retry_after_s)
+        return Overloaded(f"{reason} for {self._name}", retry_after_s=self._retry_after_s, of="changes")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from service.api.json_pieces import parse
+from service.api.json_pieces import NOT_JSON, parse
 from service.datasets.checks import LONGEST_NAME, branch_problems, has_control_characters
 from service.errors import BadRequest, FieldProblem, InvalidFields
 from service.recognition.abstention import ABSTAIN_BY
@@ -20,15 +20,22 @@ from service.stages.options import MOST_CANDIDATES, MOST_OBJECTS, Options
 Part = Annotated[float, Field(ge=0, le=1)]
 MOST_METADATA = 50
 MOST_VALUES = 1000  # of metadata, as JSON in a field
+MOST_PARTS = 10_000  # of a list in one field; what is allowed of each list is less
 MOST_TOP_K_OF_OBJECTS = 100  # each object has the scores of every view
 
 
 def _comma_separated(value: Any) -> Any:
     if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
+        return [part.strip() for part in _parts(value) if part.strip()]
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
         return _comma_separated(value[0])
     return value
+
+
+def _parts(value: str) -> list[str]:
+    if value.count(",") >= MOST_PARTS:
+        raise PydanticCustomError("too_many_parts", f"holds more than {MOST_PARTS} parts, separated by commas")
+    return value.split(",")
 
 
 def _names(value: Any) -> Any:
@@ -40,7 +47,7 @@ def _texts(value: Any) -> Any:
     """A JSON array, or one template, which may hold commas; those that follow each other have a place each."""
     if not isinstance(value, str) or _is_array(value):
         return _array(value)
-    parts = value.split(",")
+    parts = _parts(value)
     return [part.strip() for part in parts] if all(PLACE in part for part in parts) else [value]
 
 
@@ -52,9 +59,12 @@ def _array(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return parse(value.encode(), MOST_VALUES, MOST_VALUES)
-    except (BadRequest, ValueError):
-        raise PydanticCustomError("json_array", "begins with [ and is no JSON array") from None
+        return parse(value.encode(), MOST_PARTS, MOST_PARTS)
+    except (BadRequest, ValueError) as error:
+        said = "begins with [ and is no JSON array"
+        if isinstance(error, BadRequest) and error.detail != NOT_JSON:
+            said = error.detail.replace("the body", "the array")
+        raise PydanticCustomError("json_array", "{said}", {"said": said}) from None
 
 
 def _json_object(value: Any) -> Any:

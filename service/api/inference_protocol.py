@@ -3,6 +3,7 @@
 Pictures go to `/classify`: the protocol's tensors have no place for what is asked and answered there.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -113,9 +114,9 @@ async def ready(request: Request) -> JSONResponse:
 
 
 @router.get("/models/{name}", response_model=ModelMetadataOut, responses=problems(404, 422, 503))
-def model(request: Request, name: str) -> dict[str, Any]:
+async def model(request: Request, name: str) -> dict[str, Any]:
     """A dataset's metadata: a picture in, a label and how sure it is out."""
-    found = parts_of(request).registry.versions(name)
+    found = await asyncio.to_thread(parts_of(request).registry.versions, name)
     return {
         "name": name,
         "versions": [info.version for info in found],
@@ -129,13 +130,13 @@ def model(request: Request, name: str) -> dict[str, Any]:
 
 
 @router.get("/models/{name}/ready", response_model=ModelReadyOut, responses={**problems(404, 422), **MODEL_NOT_READY})
-def model_ready(request: Request, name: str) -> JSONResponse:
+async def model_ready(request: Request, name: str) -> JSONResponse:
     """Whether the dataset can answer now."""
     state = state_of(request)
     is_ready = state.unready_because() is None
     try:
         if state.parts is not None:
-            state.parts.registry.lookup(name)
+            await asyncio.to_thread(state.parts.registry.lookup, name)
     except NOT_NOW:
         is_ready = False
     return JSONResponse({"name": name, "ready": is_ready}, 200 if is_ready else 503)

@@ -20,6 +20,7 @@ _VALUES = rb'(?:(?:%b|[^"\[\]{},]{1,200}+){1,5}+,){1,256}+' % _SHORT
 _TOKEN = re.compile(_VALUES + rb'|[^"\[\]{}]{1,%d}+|["\[\]{}]' % PIECE_BYTES, re.DOTALL)
 _CLOSING = {b"[": b"]", b"{": b"}"}
 _OPENING = tuple(_CLOSING)
+NOT_JSON = "the body is not valid JSON"
 BLANK, BACKSLASH = b" \t\r\n", ord("\\")
 
 
@@ -48,9 +49,11 @@ def parse(body: bytes, most_containers: int = MOST_CONTAINERS, most_values: int 
         BadRequest: it is no JSON, or holds more lists and objects, or values separated by commas, than are allowed.
     """
     try:
+        if b"\0" in body:
+            raise Malformed  # in UTF-16, which json.loads would read, and of which the pieces know nothing
         return Pieces(body, most_containers, most_values).document()
     except (ValueError, RecursionError):
-        raise BadRequest("the body is not valid JSON") from None
+        raise BadRequest(NOT_JSON) from None
 
 
 class Pieces:

@@ -88,7 +88,7 @@ class Parts:
         return replace(
             reading,
             models={**models, "device": str(engine.hardware)},
-            workers=recognizer.health(),
+            workers={**recognizer.health(), "text encoder": self.adhoc.health()},
             building=self.registry.health(),
             inside=recognizer.admission.occupancy.inside,
             expected_s=recognizer.admission.expected_s(1),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from service.batching import Batcher, WorkerHealth
 from service.datasets.adhoc_kept import KeptLists, KeptState
 from service.datasets.adhoc_list import AdhocLimits, AdhocList, check_count, listed
-from service.datasets.pacing import MOST_PIECE_TEXTS, PacedEmbedding, TextPace, Traffic
+from service.datasets.pacing import PacedEmbedding, TextPace, Traffic
 from service.datasets.prototypes import DatasetEncoder, Floats, class_prototypes
 from service.datasets.records import Dataset
 from service.datasets.spec import DatasetSpec
@@ -56,7 +56,7 @@ class AdhocDatasets:
         self._lock = threading.Lock()
         self._coming: dict[str, _Coming] = {}
         self._present: _Coming | None = None  # the worker's
-        self._paced = PacedEmbedding(self._piece, Traffic(), threading.Event(), self._go_on, MOST_PIECE_TEXTS)
+        self._paced = PacedEmbedding(self._piece, Traffic(), threading.Event(), self._go_on)
         self._worker: Batcher[_Coming, Dataset] = Batcher(
             "text encoder", self._make, max_batch=1, max_waiting=limits.max_waiting
         )
@@ -120,7 +120,7 @@ class AdhocDatasets:
         expected_s = (ahead + texts) * text_s * MARGIN
         if expected_s > left_s:
             detail = f"embedding the classes would take {expected_s:.1f} s, and {max(left_s, 0):.1f} s are left"
-            raise Overloaded(detail, retry_after_s=max(1, math.ceil(expected_s - left_s)))
+            raise Overloaded(detail, retry_after_s=max(1, math.ceil(expected_s - left_s)), of="time")
 
     def _leave(self, coming: _Coming) -> None:
         """The last caller's leaving ends what waits; what is being embedded ends with its present piece."""

@@ -7,6 +7,7 @@ from service.datasets.prototypes import has_pictures
 from service.datasets.spec import DatasetSpec
 from service.errors import FieldProblem, InvalidFields
 
+MOST_CHARACTERS = 2_000_000  # of all texts together: templates may name the class many times
 REGISTER = "register a longer list once, by POST /datasets"
 
 
@@ -45,6 +46,10 @@ def check_count(classes: int, limits: AdhocLimits) -> None:
 def listed(spec: DatasetSpec, limits: AdhocLimits) -> AdhocList:
     """Raises InvalidFields: more than may come with a request, or pictures."""
     check_count(len(spec.classes), limits)
+    characters = sum(spec.character_count(entry) for entry in spec.classes)
+    if characters > MOST_CHARACTERS:
+        detail = f"make texts of {characters} characters; at most {MOST_CHARACTERS} in a request; {REGISTER}"
+        raise InvalidFields(FieldProblem("classes", detail))
     if has_pictures(spec):
         place = next(place for place, entry in enumerate(spec.classes) if entry.pictures)
         detail = "example pictures are kept with a registered dataset"

@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from service.datasets.checks import problems_of
+from service.datasets.checks import LONGEST_NAME, problems_of
 from service.errors import FieldProblem, InvalidFields
 from service.models.ports import PromptMode, PromptSet
 from service.recognition.abstention import ABSTAIN_BY
 from service.recognition.calibration import Calibration
 from service.recognition.fusion import DEFAULT_FUSION
 from service.recognition.priors import Prior
-from service.recognition.prompts import DEFAULT_TEMPLATE, class_prompts
+from service.recognition.prompts import DEFAULT_TEMPLATE, PLACE, class_prompts
 from service.recognition.views import FULL
 
 MOST_PROBLEMS = 50  # that are named
+MOST_COMPOSED = 4 * LONGEST_NAME  # characters of a name before composing
 DATASET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DATASET_NAME_RULE = "1 to 100 letters, digits, dots, dashes or underscores, the first a letter or digit"
 
@@ -88,6 +89,12 @@ class DatasetSpec:
         texts = len(entry.prompts) or len(self.templates)
         return texts * entry.is_named + len(entry.pictures)
 
+    def character_count(self, entry: ClassEntry) -> int:
+        """Of the texts of one class, without making them."""
+        more = len(entry.name) - len(PLACE)
+        texts = entry.prompts or self.templates
+        return sum(len(text) + text.count(PLACE) * more for text in texts) * entry.is_named
+
     def texts(self, entry: ClassEntry) -> list[str]:
         """What the encoder embeds for one class."""
         return class_prompts([entry.name], entry.prompts or self.templates) if entry.is_named else []
@@ -100,5 +107,8 @@ def check_dataset_name(name: str) -> None:
 
 
 def clean_name(name: str) -> str:
-    """One spelling of a class name: Unicode composed, single spaces, none at the ends."""
+    """One spelling of a class name: Unicode composed, single spaces, none at the ends. What is far too long for a name
+    stays as it is: composing takes the square of a text's length, and Python's lock."""
+    if len(name) > MOST_COMPOSED:
+        return name
     return " ".join(filter(None, unicodedata.normalize("NFC", name).split(" ")))

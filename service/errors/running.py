@@ -4,7 +4,7 @@ from typing import Literal
 
 from service.errors.base import ServiceError
 
-Scarce = Literal["places", "time", "queue", "bodies", "connections", "fetches", "decoders"]
+Scarce = Literal["places", "time", "queue", "bodies", "connections", "fetches", "decoders", "changes"]
 
 
 class NotReady(ServiceError):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import get_args
+from typing import Any, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -36,6 +36,7 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         self._names = DatasetNames(most_datasets)
         self._datasets: dict[str, OneDatasets] = {}
+        self._coming: dict[str, asyncio.Future[tuple[bytes, str]]] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="metrics")  # its own: full pools tell most
         self._requests = Counter(
             "l2r2_requests", "HTTP requests.", ("route", "method", "status", "code"), registry=registry
@@ -101,15 +102,29 @@ class Metrics:
 
     def rendered(self, accept: str) -> tuple[bytes, str]:
         """All of it in the text format that `accept` prefers, with its media type."""
-        encode, media_type = choose_encoder(accept)
+        encode, media_type = _encoder(accept)
         return encode(_WithoutCreated(self.registry)), media_type
 
     async def rendered_beside(self, accept: str) -> tuple[bytes, str]:
-        """The same in a thread of its own, one at a time."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self.rendered, accept)
+        """The same in a thread of its own; who asks while one is being made has that one, however many ask."""
+        _, media_type = _encoder(accept)
+        coming = self._coming.get(media_type)
+        if coming is None:
+            coming = asyncio.get_running_loop().run_in_executor(self._thread, self.rendered, accept)
+            self._coming[media_type] = coming
+            coming.add_done_callback(lambda _done: self._coming.pop(media_type))
+        return await asyncio.shield(coming)
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _encoder(accept: str) -> Any:
+    """How to write what `accept` prefers, and its media type; Prometheus' text where that makes no sense."""
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):
+        return choose_encoder("")
 
 
 class _WithoutCreated(CollectorRegistry):

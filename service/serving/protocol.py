@@ -85,8 +85,10 @@ class BoundedProtocol(H11Protocol):
         self._settle()
 
     def on_response_complete(self) -> None:
+        # Asked before another request takes its place
+        unknown = self.conn.their_state is h11.SEND_BODY and any(name == b"expect" for name, _ in self.headers)
         super().on_response_complete()
-        if self.conn.their_state is h11.SEND_BODY and any(name == b"expect" for name, _ in self.headers):
+        if unknown:
             self._part()  # whether the caller will send the body he asked about cannot be known
         self._settle()
 

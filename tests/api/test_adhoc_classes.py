@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -232,3 +233,49 @@ async def test_the_time_that_a_caller_gives_counts_for_the_classes_too(client: h
     assert {answer.status_code for answer in answers[1::2]} == {200}
     assert {answer.json()["label"] for answer in answers[1::2]} == {"red"}
     assert {answer.status_code for answer in answers[::2]} <= {200, 503, 504}
+
+
+HEAVY = "a" + "\u0301" * 20_000 + "\u0316" * 20_000  # composing it takes the square of its length
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"classes": [HEAVY, "b"]}, "at most 200"),
+        ({"classes": ["a", "b"], "templates": ["{}" + HEAVY]}, "at most 1000"),
+        ({"classes": "abcd," * 3_000_000}, "10000 parts"),
+        ({"branches": "abcd," * 3_000_000, "classes": ["a", "b"]}, "10000 parts"),
+        ({"classes": ["a", "b"], "templates": "{}," * 3_000_000}, "10000 parts"),
+        ({"classes": ["x" * 200] * 2, "templates": ["{}" * 490 + str(n) for n in range(45)]}, "characters"),
+    ],
+    ids=["composing", "composing-template", "commas", "commas-branches", "commas-templates", "filled-many-times"],
+)
+async def test_what_is_made_to_take_long_is_refused_before_it_does(
+    client: httpx.AsyncClient, fields: dict[str, Any], said: str
+) -> None:
+    if fields["classes"] == ["x" * 200] * 2:
+        fields = fields | {"classes": [name[:-1] + str(place) for place, name in enumerate(fields["classes"] * 10)]}
+    began_s = time.process_time()
+    refused = await in_json(client, **fields)
+    assert time.process_time() - began_s < 1.5
+    assert refused.status_code in (400, 422)
+    assert said in refused.text
+
+
+async def test_many_classes_with_prompts_travel_in_a_form_too(client: httpx.AsyncClient) -> None:
+    classes = [{"name": f"class {place}", "prompts": ["one"]} for place in range(MOST)]
+    spread = json.dumps([entry | {"prompts": ["one"]} for entry in classes] + [[]] * 1200)
+    assert (await in_form(client, classes=json.dumps(classes))).status_code == 200
+    refused = await in_form(client, classes=spread)  # more than 1,000 lists and objects are read
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "classes")
+    assert "no JSON array" not in refused.text
+
+
+async def test_json_in_another_encoding_than_utf_8_is_refused(client: httpx.AsyncClient) -> None:
+    """The bounds of values and depth are counted in bytes of UTF-8."""
+    text = json.dumps({"image": TEXT, "classes": ["red", "blue"], "q": "\u2200", "branches": [0] * 20_000})
+    for encoding in ("utf-16", "utf-16-le", "utf-32"):
+        refused = await client.post(
+            "/classify", content=text.encode(encoding), headers={"content-type": "application/json"}
+        )
+        assert (refused.status_code, refused.json()["code"]) == (400, "malformed_request")

@@ -20,6 +20,8 @@ from service.cli.render import BOX_COLOUR, save_overlay
 from service.client import Answer
 from service.errors import BadRequest, InvalidFields, ServiceError, SettingsError
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def photo(tmp_path: Path, photographs: dict[str, bytes]) -> Path:

@@ -33,6 +33,8 @@ from service.recognition.answers import (
 from service.recognition.boxes import Box, Detection
 from service.stages.options import Options
 
+pytestmark = pytest.mark.thorough
+
 CAT, DOG = Score("cat", 0.7), Score("dog", 0.3)
 FULL = Branch("cat", 0.7, (CAT, DOG))
 VERDICT = Verdict("cat", 0.7, "full", "average", "full is surer", 0.2, False, (CAT, DOG), {"full": FULL, "fg": None})

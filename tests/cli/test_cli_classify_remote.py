@@ -16,6 +16,8 @@ from service.cli.main import app
 from service.client import InvalidFieldsError
 from service.errors import InvalidFields, ServiceUnreachable
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:

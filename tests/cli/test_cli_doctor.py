@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 from service.cli.main import app
 from service.models.weights.reach import hub_fault, registry_fault
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(autouse=True)
 def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ from service.cli.outputs.rows import COLUMNS, Failure, Record, flat
 from service.client import Answer, NotFoundError
 from service.errors import BadRequest, InvalidFields, ServiceError, StorageFull
 
+pytestmark = pytest.mark.thorough
+
 FAILURE = Failure("image_unsupported", 'no, "never",\n nothing')
 DATASET = {
     "name": "pets",

@@ -56,6 +56,7 @@ def test_one_bit_is_noticed_and_only_its_piece_is_built_again(
     vectors[random.Random(first_class).randrange(len(vectors))] ^= 0x10
     change(url, first_class, "vectors", bytes(vectors))
     encoder = HashEncoder()
+    caplog.set_level("WARNING", logger="service")  # whatever other tests left
     assert answering(start(encoder)).prototypes.tolist() == expected
     assert sorted(encoder.texts) == sorted(f"A photo of a class {first_class + place}" for place in range(3))
     assert "stored prototypes have changed" in caplog.text

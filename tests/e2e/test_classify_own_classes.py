@@ -33,8 +33,8 @@ async def test_a_long_list_gives_the_same_answer(client: httpx.AsyncClient, phot
     """In other pieces than a registration embeds: the same but for the last digits."""
     names = [f"{colour} {thing}" for colour in ("old", "new", "small", "large", "broken") for thing in NAMES]
     names += [f"{name} number {number}" for name in NAMES for number in range(65)]
-    await put_dataset(client, "long", classes=names)
-    by_name = await answer_to(client, photographs["chelsea"], dataset="long", top_k=20)
+    await put_dataset(client, "many-things", classes=names)
+    by_name = await answer_to(client, photographs["chelsea"], dataset="many-things", top_k=20)
     own = (
         await client.post(
             "/classify", files={"image": photographs["chelsea"]}, data={"classes": ",".join(names), "top_k": 20}

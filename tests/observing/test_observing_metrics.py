@@ -4,6 +4,7 @@ import asyncio
 import io
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +17,10 @@ from PIL import Image
 from security.key_making import asking, bearer, made  # type: ignore[import-not-found]
 from security.light_service import light_client  # type: ignore[import-not-found]
 
+from service.api.state import State
 from service.app import create_app
+from service.observing.metrics import Metrics
+from service.observing.reading import Reading
 from service.settings import load_settings
 
 pytestmark = pytest.mark.anyio
@@ -234,3 +238,38 @@ async def test_what_is_off_is_not_there_and_not_imported(tmp_path: Path) -> None
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said == "[]\n['prometheus_client']\n"
+
+
+@pytest.mark.parametrize(
+    "accept", ["text/plain; version=x", "application/openmetrics-text;version=1.0.0-rc1", ";;,=", "é"]
+)
+async def test_an_odd_wish_gets_the_usual_text(client: httpx.AsyncClient, accept: str) -> None:
+    answer = await client.get("/metrics", headers={"accept": accept.encode()})
+    assert answer.status_code == 200
+    assert "l2r2_ready 1.0" in answer.text
+
+
+async def test_who_asks_while_it_is_being_told_hears_the_same() -> None:
+    metrics, told = Metrics(2), []
+    gate, entered = threading.Event(), threading.Event()
+    reading = State(load_settings()).reading()
+
+    def read() -> Reading:
+        told.append(reading)
+        entered.set()
+        assert gate.wait(20)
+        return reading
+
+    metrics.watch(read)
+    began = len(told)
+    first = asyncio.ensure_future(metrics.rendered_beside(""))
+    await asyncio.to_thread(entered.wait, 20)
+    others = [asyncio.ensure_future(metrics.rendered_beside("")) for _ in range(50)]
+    others[0].cancel()
+    await asyncio.gather(others[0], return_exceptions=True)
+    gate.set()
+    assert len({await asking for asking in (first, *others[1:])}) == 1
+    assert len(told) == began + 1
+    await metrics.rendered_beside("")
+    assert len(told) == began + 2
+    metrics.close()

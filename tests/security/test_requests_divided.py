@@ -4,7 +4,7 @@ answered once; no second request is ever seen in one, and an error ends the conn
 from collections.abc import Iterator
 
 import pytest
-from listening import Listening, Recorder, listening  # type: ignore[import-not-found]
+from listening import Listening, Recorder, listening, until  # type: ignore[import-not-found]
 
 HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
 HOST = b"Host: a\r\n"
@@ -185,3 +185,16 @@ def test_who_asks_first_is_told_to_go_on_only_where_the_body_is_read(server: Lis
             assert caller.is_ended()
         finally:
             recorder.reads = True
+
+
+def test_a_request_behind_another_may_ask_before_it_sends_its_body() -> None:
+    """It comes while the first is at work, and is begun when that is answered."""
+    recorder = Recorder()
+    asking = post(b"Expect: 100-continue", b"Content-Length: 3")
+    with listening(recorder) as server, server.caller() as caller:
+        caller.say(b"GET /held HTTP/1.1\r\n" + HOST + b"\r\n" + asking)
+        until(lambda: recorder.inside == 1)
+        recorder.open.set()
+        assert caller.answer().status == 200
+        assert caller.answer().status == 100
+        assert caller.say(b"abc").answer().body == b"3"

@@ -49,7 +49,7 @@ def named(pictures: Iterable[Labelled]) -> tuple[list[Named], list[Skipped]]:
 
 def safe_name(text: str) -> str:
     """`text` as the name of a file: letters, digits, underscores, spaces, dots and dashes; never empty or hidden."""
-    kept = re.sub(r"[^\w .-]", "_", unicodedata.normalize("NFC", text))[:LONGEST_NAME].strip(" .")
+    kept = re.sub(r"[^\w .-]", "_", unicodedata.normalize("NFC", text[: 4 * LONGEST_NAME]))[:LONGEST_NAME].strip(" .")
     return kept or "_"
 
 
