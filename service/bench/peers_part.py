@@ -47,7 +47,7 @@ def measure_peers(
         found["missing"].append(error.detail)
         names = [LITSERVE[1]]
     if started.litserve_python is None and find_spec("litserve") is None:
-        found["missing"].append("litserve: pip install 'l2r2[peers]', or name its Python by --litserve-python")
+        found["missing"].append("litserve: pip install '.[peers]', or name its Python by --litserve-python")
         names = [name for name in names if name not in LITSERVE]
     for name in names:
         said(f"starting {name}")

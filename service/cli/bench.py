@@ -127,7 +127,7 @@ def _check_extra() -> None:
     from service.errors import SettingsError
 
     if not find_spec("psutil") or not find_spec("matplotlib"):
-        raise SettingsError("measuring needs psutil and matplotlib: pip install 'l2r2[bench]'")
+        raise SettingsError("measuring needs psutil and matplotlib: pip install '.[bench]'")
 
 
 def _texts(text: str | None) -> tuple[str, ...] | None:

@@ -45,7 +45,7 @@ def cutout(
         from service.evaluation.cutout.options import CutoutOptions
         from service.evaluation.cutout.review import DEFAULT_THRESHOLDS, Thresholds
     except ModuleNotFoundError as error:
-        raise SettingsError(f"cut-outs are checked with {error.name}: pip install 'l2r2[evaluate]'") from None
+        raise SettingsError(f"cut-outs are checked with {error.name}: pip install '.[evaluate]'") from None
     options = CutoutOptions(ground, frame, margin, picture_format, tuple(prompt or ()))
     area = DEFAULT_THRESHOLDS.min_area if min_area is None else min_area
     summary = _run(data, out, options, Thresholds(min_score=min_score, min_area=area), profile, workers)

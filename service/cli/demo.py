@@ -25,7 +25,7 @@ def demo(
     try:
         images = [photograph_png(name) for name in PHOTOGRAPHS]
     except ModuleNotFoundError:
-        raise SettingsError("the photographs come with scikit-image: pip install 'l2r2[demo]'") from None
+        raise SettingsError("the photographs come with scikit-image: pip install '.[demo]'") from None
     spec = DatasetSpec(tuple(ClassEntry(name) for name in CLASSES))
     console = Console()
     with load_recognizer(profile) as local:

@@ -194,6 +194,6 @@ def _upgrade(connection: sa.Connection) -> None:
 
 def _unusable(reason: str) -> SettingsError:
     return SettingsError(
-        f"L2R2_DATABASE_URL cannot be used: {reason}; for PostgreSQL install l2r2[postgres] and give "
+        f"L2R2_DATABASE_URL cannot be used: {reason}; for PostgreSQL install the extra postgres and give "
         "postgresql+psycopg://user:password@host/name"
     )

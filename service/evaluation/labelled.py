@@ -79,7 +79,7 @@ def _parquet_rows(table: Path) -> list[dict[str, Any]]:
     try:
         from pyarrow import ArrowException, parquet
     except ModuleNotFoundError:
-        raise BadRequest("parquet tables are read by pyarrow: pip install 'l2r2[evaluate]'") from None
+        raise BadRequest("parquet tables are read by pyarrow: pip install '.[evaluate]'") from None
     try:
         rows: list[dict[str, Any]] = parquet.read_table(table).to_pylist()
     except (OSError, ArrowException) as error:

@@ -22,5 +22,5 @@ def observer_of(settings: Settings) -> Observer:
 
             tracing = started()
         except ModuleNotFoundError as error:
-            raise SettingsError(f"L2R2_TRACES is on and {error.name} is missing: pip install 'l2r2[otel]'") from None
+            raise SettingsError(f"L2R2_TRACES is on and {error.name} is missing: pip install '.[otel]'") from None
     return Observer(metrics, tracing)

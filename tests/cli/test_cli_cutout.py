@@ -116,4 +116,4 @@ except SettingsError as error:
     print(error.detail)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "cut-outs are checked with scipy: pip install 'l2r2[evaluate]'\n"
+    assert done.stdout == "cut-outs are checked with scipy: pip install '.[evaluate]'\n"

@@ -272,4 +272,4 @@ def test_traces_without_the_extra_stop_the_start_with_what_to_do(tmp_path: Path)
         "except SettingsError as error: print(error.detail)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "pip install 'l2r2[otel]'" in done.stdout, done.stderr
+    assert "pip install '.[otel]'" in done.stdout, done.stderr

@@ -11,7 +11,7 @@ from service.errors import SettingsError
 def check_parquet() -> None:
     """Raises SettingsError where the extra is not installed."""
     if find_spec("pyarrow") is None:
-        raise SettingsError("parquet needs pyarrow: pip install 'l2r2[evaluate]'")
+        raise SettingsError("parquet needs pyarrow: pip install '.[evaluate]'")
 
 
 def parquet_bytes(records: Sequence[Record], _labels: Sequence[str]) -> bytes:

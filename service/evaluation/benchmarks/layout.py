@@ -132,7 +132,7 @@ def matlab(path: Path, variable: str, layout: str) -> list[Any]:
         from scipy.io import loadmat
         from scipy.io.matlab import MatReadError
     except ModuleNotFoundError:
-        raise BadRequest("MATLAB files are read by scipy: pip install 'l2r2[evaluate]'") from None
+        raise BadRequest("MATLAB files are read by scipy: pip install '.[evaluate]'") from None
     if not path.is_file():
         raise missing(path, layout)
     try:

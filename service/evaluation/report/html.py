@@ -35,7 +35,7 @@ def check_extra() -> None:
     try:
         import jinja2  # noqa: F401
     except ModuleNotFoundError:
-        raise BadRequest("pages are filled in by jinja2: pip install 'l2r2[evaluate]'") from None
+        raise BadRequest("pages are filled in by jinja2: pip install '.[evaluate]'") from None
 
 
 def write_html(evaluation: Evaluation, summary: Summary, path: Path, measure: Measure = "micro") -> None:

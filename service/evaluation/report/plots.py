@@ -45,7 +45,7 @@ def check_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ModuleNotFoundError:
-        raise BadRequest("drawings are made by matplotlib: pip install 'l2r2[evaluate]'") from None
+        raise BadRequest("drawings are made by matplotlib: pip install '.[evaluate]'") from None
 
 
 def _styled(draw: Callable[Parameters, str]) -> Callable[Parameters, str]:
