@@ -62,6 +62,14 @@ def answered(status: str, values: str) -> dict[str, str]:
     return {of("l2r2_requests_total", **CLASSIFY, status=status, code="a_code"): values}
 
 
+def refused(values: str) -> dict[str, str]:
+    return {of("l2r2_refusals_total", reason="overloaded_time"): values}
+
+
+def recognized(values: str) -> dict[str, str]:
+    return {of("l2r2_pictures_total", dataset="pets", outcome="answered"): values}
+
+
 def slow(then: str, idle_steps: int = 0) -> dict[str, str]:
     """A day and more of pictures below 0.5 s, perhaps an idle while and six hours as before, then some of `then` s."""
     day = 24 * 12 + 12
@@ -90,8 +98,9 @@ CASES: list[Case] = [
     ("errors", "1m", beside(answered("500", "0+12x60")), "30m", {"L2R2ErrorsHigh"}),
     ("few errors", "1m", beside(answered("500", "0+1x60")), "30m", set()),
     ("callers' errors", "1m", beside(answered("422", "0+500x60")), "30m", set()),
-    ("refusals", "1m", beside({of("l2r2_refusals_total", reason="overloaded_time"): "0+60x60"}), "30m",
-     {"L2R2RefusalsHigh"}),
+    ("few refusals, a whole batch at a time", "1m", beside(refused("0+32x60"), recognized("0+1900x60")), "30m", set()),
+    ("nothing but refusals", "1m", beside(refused("0+60x60")), "30m", {"L2R2RefusalsHigh"}),
+    ("refusals", "1m", beside(refused("0+60x60"), recognized("0+600x60")), "30m", {"L2R2RefusalsHigh"}),
     ("wrong keys", "1m", beside({of("l2r2_refusals_total", reason="unauthorized"): "0+600x60"}), "30m", set()),
     ("full", "1m", {of("l2r2_places_taken"): "250x60", of("l2r2_places"): "256x60"}, "10m", {"L2R2QueueFull"}),
     ("half full", "1m", {of("l2r2_places_taken"): "128x60", of("l2r2_places"): "256x60"}, "10m", set()),
