@@ -18,7 +18,7 @@ from security.key_making import bearer  # type: ignore[import-not-found]
 from visits import Visit, Visits  # type: ignore[import-not-found]
 
 from service.api.problems import problem_response
-from service.errors import NotReady, Overloaded, ServiceError
+from service.errors import Forbidden, ImageTruncated, NotReady, Overloaded, ServiceError
 from service.recognition.boxes import Box, outward_pixels
 from service.recognition.views import foreground
 
@@ -230,6 +230,46 @@ def test_models_that_are_being_loaded_are_waited_for(visits: Visits) -> None:
     expect(visit.at("#fusion option")).not_to_have_count(0)
 
 
+def test_a_question_asked_while_models_are_loaded_is_answered_with_all_settings(visits: Visits) -> None:
+    visit = visits.new()
+    visit.page.route("**/models", refusing(NotReady("models are being loaded", retry_after_s=1)))
+    visit.page.reload()
+    expect(visit.at("#trouble [role=status]")).to_contain_text("The models are being loaded")
+    visit.at("#ask").click()
+    expect(visit.at("[data-field~=image]")).to_have_text("Choose a picture first.")
+    expect(visit.at("#trouble .countdown")).to_be_visible()
+    with visit.page.expect_response("**/models"):
+        visit.give("red", salt=30)
+    visit.page.fill("#names", CLASSES)
+    with visit.page.expect_response("**/models"):
+        visit.page.press("#names", "Enter")
+    visit.page.unroute("**/models")
+    visit.answered("red")
+    expect(visit.at("#fusion option")).not_to_have_count(0)
+    expect(visit.at("#trouble")).to_be_empty()
+
+
+def test_an_answer_never_stands_at_another_picture(visit: Visit) -> None:
+    visit.page.route("**/classify", lambda _route: None)  # held
+    visit.page.fill("#names", CLASSES)
+    with visit.page.expect_request("**/classify"):
+        visit.give("red", salt=31)
+    expect(visit.at("#ask")).to_have_text("Looking …")
+    visit.page.fill("#names", "")
+    with visit.page.expect_event("requestfailed", lambda request: request.url.endswith("/classify")):
+        visit.give("blue", salt=32)
+    expect(visit.at("#ask")).to_have_text("Recognize")
+    expect(visit.at("#answer")).to_be_hidden()
+
+
+def test_a_picture_that_is_refused_takes_the_answer_before_it_away(visit: Visit) -> None:
+    visit.ask("red", salt=33)
+    visit.page.route("**/classify", refusing(ImageTruncated("the picture is cut short")))
+    visit.give("blue", salt=34)
+    expect(visit.at("#trouble [role=alert]")).to_contain_text("cut short")
+    expect(visit.at("#answer")).to_be_hidden()
+
+
 def test_a_picture_that_lies_on_its_side_is_shown_upright_with_its_box(visit: Visit) -> None:
     turned = io.BytesIO()
     exif = Image.Exif()
@@ -291,6 +331,19 @@ def test_a_list_is_registered_from_a_file_watched_used_and_deleted_after_a_quest
     expect(entry).to_have_count(0)
     expect(visit.at("#said")).to_have_text("many-colours is deleted.")
     assert api.get("/datasets/many-colours").status_code == 404
+
+
+def test_a_delete_that_is_refused_is_said(visit: Visit, api: httpx.Client) -> None:
+    api.put("/datasets/guarded", json={"classes": ["red", "blue"]})
+    visit.page.goto(f"{visit.service}/#datasets")
+    visit.page.route("**/datasets/guarded", refusing(Forbidden("the key lacks the scope manage")))
+    visit.at("#list [data-name=guarded] .delete").click()
+    with visit.page.expect_response(lambda response: response.url.endswith("/datasets")):
+        visit.at("#confirm-yes").click()
+    expect(visit.at("#delete-trouble [role=alert]")).to_contain_text("lacks the scope manage")
+    visit.at("nav [data-view=recognize]").click()
+    visit.at("nav [data-view=datasets]").click()
+    expect(visit.at("#delete-trouble")).to_be_empty()
 
 
 def test_other_content_under_a_name_replaces_only_after_a_question(visit: Visit, api: httpx.Client) -> None:
