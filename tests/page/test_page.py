@@ -18,7 +18,15 @@ from security.key_making import bearer  # type: ignore[import-not-found]
 from visits import Visit, Visits  # type: ignore[import-not-found]
 
 from service.api.problems import problem_response
-from service.errors import Forbidden, ImageTruncated, NotReady, Overloaded, ServiceError
+from service.errors import (
+    FieldProblem,
+    Forbidden,
+    ImageTruncated,
+    InvalidFields,
+    NotReady,
+    Overloaded,
+    ServiceError,
+)
 from service.recognition.boxes import Box, outward_pixels
 from service.recognition.views import foreground
 
@@ -167,6 +175,16 @@ def test_a_refusal_stands_at_its_field(visit: Visit) -> None:
     visit.page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture at all"})
     expect(visit.at("#trouble [role=alert]")).to_contain_text(re.compile("picture|image"))
     expect(visit.at("#undrawable")).to_be_visible()
+
+
+def test_the_way_to_a_marked_picture_is_its_button(visit: Visit) -> None:
+    refusal = InvalidFields(FieldProblem("image", "give one picture"))
+    visit.page.route("**/classify", refusing(refusal))
+    visit.page.fill("#names", CLASSES)
+    visit.give("red", salt=38)
+    expect(visit.at("[data-field~=image]")).to_have_text("Give one picture.")
+    visit.at("#trouble button").click()
+    expect(visit.at("#choose")).to_be_focused()
 
 
 def test_what_is_missing_is_said_before_anything_is_sent(visit: Visit) -> None:
@@ -372,6 +390,26 @@ def test_a_delete_that_is_refused_is_said(visit: Visit, api: httpx.Client) -> No
     visit.at("nav [data-view=recognize]").click()
     visit.at("nav [data-view=datasets]").click()
     expect(visit.at("#delete-trouble")).to_be_empty()
+
+
+def test_a_dataset_that_comes_after_names_were_chosen_changes_no_setting(visit: Visit, api: httpx.Client) -> None:
+    api.put("/datasets/late", json={"classes": ["red", "blue"]})
+    late = api.get("/datasets/late").json() | {"box_threshold": 0.77, "fusion": "average"}
+    held: list[Route] = []
+    visit.page.route("**/datasets/late", lambda route: held.append(route))
+    visit.page.goto(f"{visit.service}/#datasets")
+    with visit.page.expect_request("**/datasets/late"):
+        visit.at("#list [data-name=late] .use").click()
+    expect(visit.at("#by-dataset")).to_be_visible()
+    visit.at("#names-form .segments label").first.click()
+    expect(visit.at("#by-names")).to_be_visible()
+    usual = visit.at("#threshold-value").inner_text()
+    with visit.page.expect_response("**/datasets/late"):
+        held[0].fulfill(json=late)
+    visit.ask("red", salt=37)
+    assert usual != "0.77"
+    expect(visit.at("#threshold-value")).to_have_text(usual)
+    expect(visit.at("#fusion")).to_have_value("max_confidence")
 
 
 def test_a_build_that_failed_is_not_said_to_go_on(visit: Visit, api: httpx.Client) -> None:
