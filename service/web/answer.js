@@ -36,7 +36,7 @@ export function showAnswer(answer, image, scene, classCount) {
 /** The service's own sentence, the names of views in their colours. */
 function reasonOf(answer) {
   const parts = answer.reason.split(/\b([a-z]+(?:_[a-z]+)*)\b/);
-  const shown = parts.map((part) => (part in answer.branches ? make("code", { class: `name ${VIEWS[part]?.colour ?? "rest"}` }, part) : part));
+  const shown = parts.map((part) => (Object.hasOwn(answer.branches, part) ? make("code", { class: `name ${VIEWS[part]?.colour ?? "rest"}` }, part) : part));
   return [...shown, "."];
 }
 

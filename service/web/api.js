@@ -3,6 +3,7 @@
 import { find, shown } from "./dom.js";
 
 const STORED = "l2r2-key";
+const SENDABLE = /^[\x21-\x7e]+$/; // in a header
 const EXTRA_S = 1; // where the service names no time
 
 /** What the service refused, or why it could not be asked: `status` 0. */
@@ -37,22 +38,28 @@ function keyFromUser(refused) {
 }
 
 async function askForKey(refused) {
-  const dialog = find("key-dialog"), field = find("key"), error = find("key-error");
+  const dialog = find("key-dialog"), field = find("key");
   field.value = "";
-  error.hidden = !refused;
-  error.textContent = refused ? "The service does not know this key, or it has expired." : "";
-  field.setAttribute("aria-invalid", String(refused));
+  refuseKey(refused ? "The service does not know this key, or it has expired." : "");
   if (!await shown(dialog)) return null;
   key.set(field.value.trim());
   field.value = "";
   return key.get();
 }
 
+function refuseKey(words) {
+  find("key-error").hidden = !words;
+  find("key-error").textContent = words;
+  find("key").setAttribute("aria-invalid", String(Boolean(words)));
+}
+
 export function wireKey(changed) {
   find("key-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (find("key").value.trim()) find("key-dialog").close("given");
-    else find("key").focus();
+    const given = find("key").value.trim();
+    if (SENDABLE.test(given)) return find("key-dialog").close("given");
+    if (given) refuseKey("A key has Latin letters, digits and ASCII signs only. Copy it anew.");
+    return find("key").focus();
   });
   find("forget-key").hidden = key.get() === null;
   find("forget-key").addEventListener("click", () => { key.set(null); changed(); });

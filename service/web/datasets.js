@@ -20,13 +20,14 @@ export function wireDatasets(useDataset) {
 }
 
 export function openDatasets() {
-  closeDatasets();
+  opened?.abort();
   opened = new AbortController();
   refresh(opened.signal);
 }
 
 export function closeDatasets() {
   opened?.abort();
+  for (const place of ["list-trouble", "delete-trouble"]) clear(find(place)); // and what they count down
 }
 
 /** The list now, and again while something is being built. */
@@ -41,7 +42,7 @@ async function refresh(signal) {
   }
 }
 
-const isBuilding = (entry) => entry.building !== null || entry.status === "building";
+const isBuilding = (entry) => entry.status === "building";
 const words = (entry) => plural(entry.class_count, "class", "classes");
 
 /** Entries are kept as long as they are there, so that the focus stays where it is. */
@@ -83,12 +84,13 @@ function fill(item, entry) {
 
 async function remove(name) {
   if (!await confirmed(`Delete ${name}?`, "Its classes and kept versions are gone for everybody. This cannot be undone.", "Delete")) return;
+  clear(find("delete-trouble"));
   try {
     await call(`datasets/${encodeURIComponent(name)}`, { method: "DELETE" });
     say(`${name} is deleted.`);
     find("datasets-title").focus(); // what had it is about to go
   } catch (problem) {
-    show(find("list-trouble"), problem, { retry: () => remove(name) });
+    show(find("delete-trouble"), problem, { retry: () => remove(name) }); // the list's own place is cleared with each list
   }
   openDatasets();
 }

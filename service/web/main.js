@@ -10,7 +10,7 @@ let current = null;
 
 function route() {
   const asked = location.hash.slice(1), first = current === null;
-  const name = asked in OPEN ? asked : current ?? "recognize"; // other fragments lie within a view
+  const name = Object.hasOwn(OPEN, asked) ? asked : current ?? "recognize"; // other fragments lie within a view
   if (name === current) return;
   current = name;
   closeDatasets();

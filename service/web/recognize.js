@@ -5,7 +5,7 @@ import { call } from "./api.js";
 import { debounced, find, make, plural, say } from "./dom.js";
 import { namesIn } from "./names.js";
 import { drawBoxes, showPicture, wirePicture } from "./picture.js";
-import { atField, clear, show } from "./trouble.js";
+import { atField, clear, clearFields, show } from "./trouble.js";
 import { WIDE_MARGIN } from "./views.js";
 
 const SETTLED_MS = 250;
@@ -15,7 +15,7 @@ const NAMED_COLOURS = { black: "#000000", white: "#ffffff" };
 const READS_PROMPTS = ["grounding_dino", "owlv2"];
 const FIELDS = { fusion: "fusion", prompt: "localizer_prompt", threshold: "box_threshold", margin: "box_margin" };
 
-const state = { blob: null, name: "", image: null, sampleNames: null, models: null, datasets: [], dataset: null, wanted: null, asking: null, last: null };
+const state = { blob: null, name: "", image: null, sampleNames: null, models: null, datasets: [], dataset: null, wanted: null, asking: null, last: null, ready: null, loading: null };
 const touched = new Set(); // settings that differ from what would hold anyway
 const view = () => find("recognize");
 
@@ -34,7 +34,7 @@ export function wireRecognize() {
 }
 
 function wireSettings() {
-  const later = debounced(SETTLED_MS, () => { if (state.last) ask(false); });
+  const later = debounced(SETTLED_MS, () => { if (state.last || state.asking) ask(false); });
   for (const id of Object.keys(FIELDS))
     find(id).addEventListener("input", () => { touched.add(id); showSettings(); later(); });
   find("prompt").addEventListener("change", () => { if (!find("prompt").value.trim()) touched.delete("prompt"); });
@@ -44,18 +44,28 @@ function wireSettings() {
 /** What is loaded, and the datasets there are; asked for when the view is opened. */
 export async function openRecognize() {
   try {
-    [state.models, { datasets: state.datasets }] = await Promise.all([call("models"), call("datasets")]);
-    clear(find("trouble"));
+    await loaded();
   } catch (problem) {
     return show(find("trouble"), problem, { retry: openRecognize });
   }
-  listDatasets();
-  showSettings();
   if (state.wanted === null) return datasetIsStale() ? chooseSource() : undefined;
   document.querySelector("[name=source][value=dataset]").checked = true;
   find("dataset").value = state.wanted;
   state.wanted = null;
   return chooseSource();
+}
+
+/** Once at a time, whoever waits for it. */
+function loaded() {
+  state.loading ??= load().finally(() => { state.loading = null; });
+  return state.loading;
+}
+
+async function load() {
+  [state.models, { datasets: state.datasets }] = await Promise.all([call("models"), call("datasets")]);
+  clear(find("trouble"));
+  listDatasets();
+  showSettings();
 }
 
 /** Deleted or replaced since it was chosen. */
@@ -71,7 +81,8 @@ export function useDataset(name) {
 }
 
 async function take(blob, name, sample) {
-  clear(find("trouble"), view());
+  stop();
+  find("answer").hidden = true; // it is another picture's
   Object.assign(state, { blob, name, image: null, last: null });
   const names = find("names");
   if (sample && (!names.value.trim() || names.value === state.sampleNames)) {
@@ -80,8 +91,8 @@ async function take(blob, name, sample) {
   }
   find("picture").alt = sample?.alt ?? "The picture to recognize";
   const decoding = showPicture(blob, name);
-  const ready = decoding.then((image) => { if (state.blob === blob) state.image = image; });
-  if (classesGiven()) await ask(true, ready);
+  state.ready = decoding.then((image) => { if (state.blob === blob) state.image = image; });
+  if (classesGiven()) await ask(true);
   else if (!usesDataset()) { names.focus(); say("Picture taken. Now type what it could be."); }
 }
 
@@ -119,7 +130,7 @@ function chooseSource() {
 async function chooseDataset(name) {
   try {
     const dataset = await call(`datasets/${encodeURIComponent(name)}`);
-    if (find("dataset").value !== name) return;
+    if (!usesDataset() || find("dataset").value !== name) return; // another choice came meanwhile
     state.dataset = dataset;
   } catch (problem) {
     return show(find("trouble"), problem, { scope: view(), retry: () => chooseDataset(name) });
@@ -174,25 +185,45 @@ function refuse(field, words) {
   say(words);
 }
 
-/** byHand: asked for by the user's own hand, so that the answer is brought into sight. */
-async function ask(byHand, ready = null) {
+function done() {
+  state.asking = null;
+  busy(false);
+}
+
+/** Ends the question under way, and clears what an earlier one left; the wait for models goes on, as nobody else ends it. */
+function stop() {
   state.asking?.abort();
-  clear(find("trouble"), view());
+  done();
+  if (state.models) clear(find("trouble"));
+  clearFields(view());
+}
+
+/** Such a picture would be refused before it is read, which a browser takes for a broken connection. */
+function isTooLarge() {
+  const most = state.models.max_body_bytes;
+  if (state.blob.size + FORM_BYTES <= most) return false;
+  refuse("image", `This picture has ${megabytes(state.blob.size)}; the service takes at most ${megabytes(most)}.`);
+  return true;
+}
+
+/** byHand: asked for by the user's own hand, so that the answer is brought into sight. */
+async function ask(byHand) {
+  stop();
   if (!state.blob) return refuse("image", "Choose a picture first.");
   if (!classesGiven()) {
     if (usesDataset()) return refuse("dataset", "Choose a dataset.");
     find("names").focus();
     return refuse("classes", "Type at least one name.");
   }
-  const most = state.models?.max_body_bytes;
-  if (state.blob.size + FORM_BYTES > most) // refused before it is read, which a browser takes for a broken connection
-    return refuse("image", `This picture has ${megabytes(state.blob.size)}; the service takes at most ${megabytes(most)}.`);
   const asking = state.asking = new AbortController();
   busy(true);
   try {
+    if (!state.models) await loaded();
+    if (asking.signal.aborted) return undefined;
+    if (isTooLarge()) return done();
     const margin = touched.has("margin") ? Number(find("margin").value) : usual().margin;
     const answer = await call("classify", { method: "POST", form: question(), signal: asking.signal });
-    await ready;
+    await state.ready;
     if (asking.signal.aborted) return undefined;
     showLooks(answer, margin);
     if (byHand) find("answer").scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
@@ -201,8 +232,7 @@ async function ask(byHand, ready = null) {
     show(find("trouble"), problem, { scope: view(), retry: () => ask(true) });
     if (byHand) find("trouble").scrollIntoView({ block: "nearest" });
   }
-  busy(false);
-  return undefined;
+  return done();
 }
 
 const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MB`;

@@ -9,7 +9,11 @@ const timers = new WeakMap();
 export function clear(place, scope) {
   clearInterval(timers.get(place));
   place.replaceChildren();
-  for (const error of scope?.querySelectorAll(".field-error") ?? []) {
+  if (scope) clearFields(scope);
+}
+
+export function clearFields(scope) {
+  for (const error of scope.querySelectorAll(".field-error")) {
     error.hidden = true;
     error.textContent = "";
     markInvalid(scope, error, false);
@@ -35,7 +39,7 @@ function markInvalid(scope, error, invalid) {
 /** Shows a problem: at its fields as far as `scope` has them, and in the panel `place`, with `retry` offered. */
 export function show(place, problem, { scope, retry } = {}) {
   const itself = BY_ITSELF.includes(problem.code) && problem.retryAfter_s !== null;
-  const before = place.querySelector(`[data-code="${itself ? problem.code : ""}"] .actions`);
+  const before = itself && place.querySelector(`[data-code="${problem.code}"] .actions`);
   if (before) return before.replaceWith(wayOut(place, problem, retry)); // said already
   clear(place, scope);
   const unplaced = problem.fields.filter((entry) => !(scope && atField(scope, entry.field, fieldWords(entry))));
@@ -58,9 +62,12 @@ function headline(problem) {
 function words(problem, unplaced, scope) {
   if (!problem.fields.length) return make("p", {}, sentence(problem.message));
   if (unplaced.length) return make("p", {}, "The service does not accept this:");
-  const go = () => scope.querySelector('[aria-invalid="true"]')?.focus();
+  const go = () => (scope.querySelector('[aria-invalid="true"]') ?? firstOfCard(scope)).focus();
   return make("div", { class: "actions start" }, make("button", { type: "button", onclick: go }, "Go to the marked field"));
 }
+
+/** The button beside the first words at a field that has no control, as a picture has none. */
+const firstOfCard = (scope) => scope.querySelector(".field-error:not([hidden])").closest(".card").querySelector("button");
 
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 

@@ -8,7 +8,7 @@ export const VIEWS = {
   bg_shape: { title: "Without the object", phrase: "the picture without its object", colour: "rest", words: "The picture with the object masked out." },
   bg_box: { title: "Without the box", phrase: "the picture without its box", colour: "rest" },
   full_blur: { title: "Background blurred", phrase: "the picture with a blurred background", colour: "wide", words: "The picture with a blurred background." },
-  full_phrase: "the picture with a plain background", colour: { title: "Background plain", colour: "mask", words: "The picture with a background of one colour." },
+  full_colour: { title: "Background plain", phrase: "the picture with a plain background", colour: "mask", words: "The picture with a background of one colour." },
   center_crop: { title: "Middle", phrase: "the middle", colour: "rest" },
 };
 export const WIDE_MARGIN = 0.25;

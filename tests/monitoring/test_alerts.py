@@ -62,17 +62,31 @@ def answered(status: str, values: str) -> dict[str, str]:
     return {of("l2r2_requests_total", **CLASSIFY, status=status, code="a_code"): values}
 
 
-def slow(then: str) -> dict[str, str]:
-    """A day and more of pictures below 0.5 s, and then of `then` seconds."""
+def refused(values: str) -> dict[str, str]:
+    return {of("l2r2_refusals_total", reason="overloaded_time"): values}
+
+
+def recognized(values: str) -> dict[str, str]:
+    return {of("l2r2_pictures_total", dataset="pets", outcome="answered"): values}
+
+
+def slow(then: str, idle_steps: int = 0) -> dict[str, str]:
+    """A day and more of pictures below 0.5 s, perhaps an idle while and six hours as before, then some of `then` s."""
     day = 24 * 12 + 12
     names = [of("l2r2_stage_seconds_bucket", stage="total", le=bound) for bound in ("0.5", "10", "+Inf")]
-    fast = f"0+100x{day} " + (f"{100 * day}+0x8" if then == "10" else f"{100 * day}+100x8")
-    return {names[0]: fast, names[1]: f"0+100x{day + 9}", names[2]: f"0+100x{day + 9}"}
+    before, reached = f"0+100x{day} ", 100 * day
+    if idle_steps:
+        before += f"{reached}+0x{idle_steps - 1} {reached}+100x71 "
+        reached += 7100
+    fast = before + f"{reached}+{0 if then == '10' else 100}x8"
+    every = before + f"{reached + 100}+100x8"
+    return {names[0]: fast, names[1]: every, names[2]: every}
 
 
 CASES: list[Case] = [
     ("all is well", "1m", beside(), "30m", set()),
     ("gone", "1m", {f"up{HERE}": "1x10 0x50"}, "14m", {"L2R2Down"}),
+    ("gone from the DNS", "1m", {f"up{HERE}": "1x10 stale"}, "14m", {"L2R2Down"}),
     ("gone for a moment", "1m", {f"up{HERE}": "1x10 0 1x50"}, "14m", set()),
     ("not ready", "1m", {of("l2r2_ready"): "0x60", of("l2r2_draining"): "0x60"}, "10m", {"L2R2NotReady"}),
     ("loading", "1m", {of("l2r2_ready"): "0x3 1x60", of("l2r2_draining"): "0x60"}, "10m", set()),
@@ -84,12 +98,14 @@ CASES: list[Case] = [
     ("errors", "1m", beside(answered("500", "0+12x60")), "30m", {"L2R2ErrorsHigh"}),
     ("few errors", "1m", beside(answered("500", "0+1x60")), "30m", set()),
     ("callers' errors", "1m", beside(answered("422", "0+500x60")), "30m", set()),
-    ("refusals", "1m", beside({of("l2r2_refusals_total", reason="overloaded_time"): "0+60x60"}), "30m",
-     {"L2R2RefusalsHigh"}),
+    ("few refusals, a whole batch at a time", "1m", beside(refused("0+32x60"), recognized("0+1900x60")), "30m", set()),
+    ("nothing but refusals", "1m", beside(refused("0+60x60")), "30m", {"L2R2RefusalsHigh"}),
+    ("refusals", "1m", beside(refused("0+60x60"), recognized("0+600x60")), "30m", {"L2R2RefusalsHigh"}),
     ("wrong keys", "1m", beside({of("l2r2_refusals_total", reason="unauthorized"): "0+600x60"}), "30m", set()),
     ("full", "1m", {of("l2r2_places_taken"): "250x60", of("l2r2_places"): "256x60"}, "10m", {"L2R2QueueFull"}),
     ("half full", "1m", {of("l2r2_places_taken"): "128x60", of("l2r2_places"): "256x60"}, "10m", set()),
     ("slower than in the week", "5m", slow("10"), "1545m", {"L2R2Slow"}),
+    ("slower, after three idle hours", "5m", slow("10", 36), f"{1545 + 5 * 108}m", {"L2R2Slow"}),
     ("as slow as ever", "5m", slow("0.5"), "1545m", set()),
     ("memory", "1m", {of("l2r2_device_memory_bytes", kind="used"): "97x60",
                       of("l2r2_device_memory_bytes", kind="total"): "100x60"}, "20m", {"L2R2DeviceMemoryFull"}),
@@ -109,6 +125,7 @@ CASES: list[Case] = [
 
 def unit_test(case: Case) -> dict[str, Any]:
     name, interval, series, at, firing = case
+    series = {f"up{HERE}": "1x1000"} | series
     expected = [{"labels": f'{{alertname="{alert}"}}', "value": 1} for alert in sorted(firing)]
     return {
         "name": name,

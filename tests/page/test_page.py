@@ -18,7 +18,15 @@ from security.key_making import bearer  # type: ignore[import-not-found]
 from visits import Visit, Visits  # type: ignore[import-not-found]
 
 from service.api.problems import problem_response
-from service.errors import NotReady, Overloaded, ServiceError
+from service.errors import (
+    FieldProblem,
+    Forbidden,
+    ImageTruncated,
+    InvalidFields,
+    NotReady,
+    Overloaded,
+    ServiceError,
+)
 from service.recognition.boxes import Box, outward_pixels
 from service.recognition.views import foreground
 
@@ -169,6 +177,16 @@ def test_a_refusal_stands_at_its_field(visit: Visit) -> None:
     expect(visit.at("#undrawable")).to_be_visible()
 
 
+def test_the_way_to_a_marked_picture_is_its_button(visit: Visit) -> None:
+    refusal = InvalidFields(FieldProblem("image", "give one picture"))
+    visit.page.route("**/classify", refusing(refusal))
+    visit.page.fill("#names", CLASSES)
+    visit.give("red", salt=38)
+    expect(visit.at("[data-field~=image]")).to_have_text("Give one picture.")
+    visit.at("#trouble button").click()
+    expect(visit.at("#choose")).to_be_focused()
+
+
 def test_what_is_missing_is_said_before_anything_is_sent(visit: Visit) -> None:
     visit.at("#ask").click()
     expect(visit.at("[data-field~=image]")).to_have_text("Choose a picture first.")
@@ -228,6 +246,74 @@ def test_models_that_are_being_loaded_are_waited_for(visits: Visits) -> None:
     visit.page.unroute("**/models")
     expect(visit.at("#trouble")).to_be_empty()
     expect(visit.at("#fusion option")).not_to_have_count(0)
+
+
+def test_a_question_asked_while_models_are_loaded_is_answered_with_all_settings(visits: Visits) -> None:
+    visit = visits.new()
+    visit.page.route("**/models", refusing(NotReady("models are being loaded", retry_after_s=1)))
+    visit.page.reload()
+    expect(visit.at("#trouble [role=status]")).to_contain_text("The models are being loaded")
+    visit.at("#ask").click()
+    expect(visit.at("[data-field~=image]")).to_have_text("Choose a picture first.")
+    expect(visit.at("#trouble .countdown")).to_be_visible()
+    with visit.page.expect_response("**/models"):
+        visit.give("red", salt=30)
+    visit.page.fill("#names", CLASSES)
+    with visit.page.expect_response("**/models"):
+        visit.page.press("#names", "Enter")
+    visit.page.unroute("**/models")
+    visit.answered("red")
+    expect(visit.at("#fusion option")).not_to_have_count(0)
+    expect(visit.at("#trouble")).to_be_empty()
+
+
+def test_an_answer_never_stands_at_another_picture(visit: Visit) -> None:
+    visit.page.route("**/classify", lambda _route: None)  # held
+    visit.page.fill("#names", CLASSES)
+    with visit.page.expect_request("**/classify"):
+        visit.give("red", salt=31)
+    expect(visit.at("#ask")).to_have_text("Looking …")
+    visit.page.fill("#names", "")
+    with visit.page.expect_event("requestfailed", lambda request: request.url.endswith("/classify")):
+        visit.give("blue", salt=32)
+    expect(visit.at("#ask")).to_have_text("Recognize")
+    expect(visit.at("#answer")).to_be_hidden()
+
+
+def test_a_setting_changed_while_the_first_question_is_under_way_is_asked(visits: Visits) -> None:
+    visit = visits.new(scripts=[RECORDING])
+    held: list[Route] = []
+    visit.page.route("**/classify", lambda route: route.continue_() if held else held.append(route))
+    visit.page.fill("#names", CLASSES)
+    visit.give("red", salt=35)
+    expect(visit.at("#ask")).to_have_text("Looking …")
+    visit.page.fill("#threshold", "0.9")
+    visit.answered("red")
+    assert visit.page.evaluate("window.asked.filter((form) => form.classes).map((form) => form.box_threshold)") == [
+        None,
+        "0.9",
+    ]
+    expect(visit.at("#fallback")).to_contain_text("scored below the threshold")
+
+
+def test_a_question_replaced_by_a_refusal_leaves_nothing_busy(visit: Visit) -> None:
+    visit.page.route("**/classify", lambda _route: None)  # held
+    visit.page.fill("#names", CLASSES)
+    visit.give("red", salt=36)
+    expect(visit.at("#ask")).to_have_text("Looking …")
+    visit.page.fill("#names", "")
+    visit.at("#ask").click()
+    expect(visit.at("#names-error")).to_have_text("Type at least one name.")
+    expect(visit.at("#ask")).to_have_text("Recognize")
+    expect(visit.at("#answer")).to_have_attribute("aria-busy", "false")
+
+
+def test_a_picture_that_is_refused_takes_the_answer_before_it_away(visit: Visit) -> None:
+    visit.ask("red", salt=33)
+    visit.page.route("**/classify", refusing(ImageTruncated("the picture is cut short")))
+    visit.give("blue", salt=34)
+    expect(visit.at("#trouble [role=alert]")).to_contain_text("cut short")
+    expect(visit.at("#answer")).to_be_hidden()
 
 
 def test_a_picture_that_lies_on_its_side_is_shown_upright_with_its_box(visit: Visit) -> None:
@@ -293,6 +379,51 @@ def test_a_list_is_registered_from_a_file_watched_used_and_deleted_after_a_quest
     assert api.get("/datasets/many-colours").status_code == 404
 
 
+def test_a_delete_that_is_refused_is_said(visit: Visit, api: httpx.Client) -> None:
+    api.put("/datasets/guarded", json={"classes": ["red", "blue"]})
+    visit.page.goto(f"{visit.service}/#datasets")
+    visit.page.route("**/datasets/guarded", refusing(Forbidden("the key lacks the scope manage")))
+    visit.at("#list [data-name=guarded] .delete").click()
+    with visit.page.expect_response(lambda response: response.url.endswith("/datasets")):
+        visit.at("#confirm-yes").click()
+    expect(visit.at("#delete-trouble [role=alert]")).to_contain_text("lacks the scope manage")
+    visit.at("nav [data-view=recognize]").click()
+    visit.at("nav [data-view=datasets]").click()
+    expect(visit.at("#delete-trouble")).to_be_empty()
+
+
+def test_a_dataset_that_comes_after_names_were_chosen_changes_no_setting(visit: Visit, api: httpx.Client) -> None:
+    api.put("/datasets/late", json={"classes": ["red", "blue"]})
+    late = api.get("/datasets/late").json() | {"box_threshold": 0.77, "fusion": "average"}
+    held: list[Route] = []
+    visit.page.route("**/datasets/late", lambda route: held.append(route))
+    visit.page.goto(f"{visit.service}/#datasets")
+    with visit.page.expect_request("**/datasets/late"):
+        visit.at("#list [data-name=late] .use").click()
+    expect(visit.at("#by-dataset")).to_be_visible()
+    visit.at("#names-form .segments label").first.click()
+    expect(visit.at("#by-names")).to_be_visible()
+    usual = visit.at("#threshold-value").inner_text()
+    with visit.page.expect_response("**/datasets/late"):
+        held[0].fulfill(json=late)
+    visit.ask("red", salt=37)
+    assert usual != "0.77"
+    expect(visit.at("#threshold-value")).to_have_text(usual)
+    expect(visit.at("#fusion")).to_have_value("max_confidence")
+
+
+def test_a_build_that_failed_is_not_said_to_go_on(visit: Visit, api: httpx.Client) -> None:
+    api.put("/datasets/broken", json={"classes": ["red", "blue"]})
+    listed = next(entry for entry in api.get("/datasets").json()["datasets"] if entry["name"] == "broken")
+    listed |= {"status": "failed", "version": None, "building": listed["version"], "failure": "disk full"}
+    visit.page.route("**/datasets", lambda route: route.fulfill(json={"datasets": [listed | {"progress": 0.37}]}))
+    visit.page.goto(f"{visit.service}/#datasets")
+    entry = visit.at("#list [data-name=broken]")
+    expect(entry.locator(".field-error")).to_have_text("The build failed: disk full")
+    expect(entry.locator(".facts-of")).to_have_text("2 classes")
+    expect(entry.locator("progress")).to_be_hidden()
+
+
 def test_other_content_under_a_name_replaces_only_after_a_question(visit: Visit, api: httpx.Client) -> None:
     api.put("/datasets/pair", json={"classes": ["red", "blue"]})
     visit.page.goto(f"{visit.service}/#datasets")
@@ -338,6 +469,35 @@ def test_a_key_is_asked_for_kept_for_the_tab_alone_and_forgotten(visits: Visits,
     visit.at("#forget-key").click()
     expect(dialog).to_be_visible()
     assert visit.page.evaluate(kept)[0] == []
+
+
+def test_a_key_that_no_header_can_hold_is_refused_at_its_field(visits: Visits, secret: tuple[Any, str]) -> None:
+    visit = visits.new(has_key=False)
+    visit.page.fill("#key", "l2r2_\N{ZERO WIDTH SPACE}\N{EN DASH}")
+    visit.page.keyboard.press("Enter")
+    expect(visit.at("#key-error")).to_contain_text("ASCII")
+    expect(visit.at("#key")).to_have_attribute("aria-invalid", "true")
+    visit.page.fill("#key", secret[1])
+    visit.page.keyboard.press("Enter")
+    expect(visit.at("#key-dialog")).to_be_hidden()
+    expect(visit.at("#fusion option")).not_to_have_count(0)
+
+
+def test_a_fragment_that_names_no_view_shows_the_first(visits: Visits) -> None:
+    visit = visits.new()
+    visit.page.goto(f"{visit.service}/page/icon.svg")  # elsewhere, so that the page is loaded anew
+    visit.page.goto(f"{visit.service}/#constructor")
+    expect(visit.at("#recognize")).to_be_visible()
+    expect(visit.at("#fusion option")).not_to_have_count(0)
+
+
+def test_a_later_problem_takes_the_place_of_a_proxys(visit: Visit) -> None:
+    visit.page.route("**/models", lambda route: route.fulfill(status=502, body="<html>"))
+    visit.page.reload()
+    expect(visit.at("#trouble [role=alert]")).to_contain_text("Status 502")
+    visit.page.route("**/models", refusing(Overloaded("too many pictures wait", retry_after_s=2)))
+    visit.at("#trouble button").click()
+    expect(visit.at("#trouble [role=alert]")).to_contain_text("The service is busy")
 
 
 def focused(visit: Visit) -> str:
@@ -485,6 +645,12 @@ class Modules:
 @pytest.fixture(scope="module")
 def modules(views: dict[str, Visit]) -> Modules:
     return Modules(views["beginning"])
+
+
+def test_every_view_of_the_service_has_a_title_a_phrase_and_a_colour(modules: Modules, api: httpx.Client) -> None:
+    known = modules("views", "it.VIEWS", None)
+    assert set(api.get("/models").json()["branches"]) <= set(known)
+    assert all({"title", "phrase", "colour"} <= set(view) for view in known.values())
 
 
 edges = st.floats(-50, 250, allow_nan=False, width=32)
