@@ -111,6 +111,7 @@ _BY_STATUS: Mapping[int, type[ProblemError]] = {
     413: TooLargeError,
     422: InvalidFieldsError,
     429: RateLimitedError,
+    502: UnavailableError,  # a proxy's, whose service does not answer
     503: UnavailableError,
     504: TooLateError,
 }
