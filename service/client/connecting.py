@@ -77,7 +77,8 @@ class Connection:
         if isinstance(outcome, httpx.Response):
             wanted_s = retry_after_s(outcome)
             refusal = refusal_in(outcome, None if wanted_s is None else round(wanted_s))
-            return refusal, attempts.after_refusal(refusal.status, refusal.code, wanted_s)
+            wait_s = attempts.after_refusal(refusal.status, refusal.code, wanted_s, repeatable=call.repeatable)
+            return refusal, wait_s
         return self._gone(outcome, attempts), attempts.after_break(outcome, repeatable=call.repeatable)
 
     def _gone(self, error: httpx.RequestError, attempts: Attempts) -> ServiceError:

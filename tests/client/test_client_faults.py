@@ -182,6 +182,16 @@ def test_deleting_is_not_done_twice() -> None:
     assert len(server.seen) == 1
 
 
+def test_what_may_have_been_done_before_a_proxy_lost_the_answer_is_not_done_twice() -> None:
+    with misbehaving(shows(502, "Bad Gateway"), refuses(404)) as server, Client(server.url, retries=QUICK) as client:
+        with pytest.raises(UnavailableError, match="Bad Gateway"):
+            client.datasets.delete("pets")
+        assert len(server.seen) == 1
+    with misbehaving(refuses(503), answers()) as server, Client(server.url, retries=QUICK) as client:
+        client.datasets.delete("pets")  # 503 is the service's own word that nothing was done
+        assert len(server.seen) == 2
+
+
 def test_time_limits_are_never_longer_than_what_is_left() -> None:
     found = Timeouts(connect_s=5, read_s=90).within(2.0)
     assert (found.connect, found.read, found.write, found.pool) == (2, 2, 2, 2)
