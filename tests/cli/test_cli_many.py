@@ -390,6 +390,21 @@ def test_whatever_was_cut_off_all_whole_answers_are_found(
     assert path.read_bytes() == kind.head + b"".join(kind.line(one) for one in records[:whole] if one.answer)
 
 
+def test_the_scores_of_thousands_of_classes_are_continued(tmp_path: Path) -> None:
+    scores = [{"label": f"class number {number}", "confidence": 0.123456789} for number in range(4000)]
+    output = Output.opened(tmp_path / "a.csv", "csv", resume=False, overwrite=False)
+    output.add(Record("a.png", answer(scores=scores)))
+    output.close()
+    assert (tmp_path / "a.csv").stat().st_size > 131_072
+    assert Output.opened(tmp_path / "a.csv", "csv", resume=True, overwrite=False).answered == {"a.png"}
+
+
+def test_a_file_that_is_no_csv_cannot_be_continued(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(CsvLines.head + b'"a"b,"c"\r\n')
+    with pytest.raises(BadRequest, match="cannot be continued"):
+        Output.opened(tmp_path / "a.csv", "csv", resume=True, overwrite=False)
+
+
 def test_names_that_are_no_text_are_kept(tmp_path: Path) -> None:
     record = Record(os.fsdecode(b"caf\xe9.png"), Answer.model_validate(ANSWER))
     for form in ("csv", "jsonl", "parquet", "coco", "label-studio"):

@@ -13,6 +13,7 @@ from pathlib import Path
 from service.cli.outputs.rows import COLUMNS, Record, flat, json_bytes
 from service.errors import BadRequest, ServiceError, StorageFull
 
+csv.field_size_limit(2**31 - 1)  # the scores of thousands of classes are longer than the 131,072 it allows
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -75,7 +76,7 @@ class Lines(ABC):
             draft.replace(path)
         except OSError as error:
             raise refusal(path, error) from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, csv.Error):
             raise BadRequest(f"{path} is not what `l2r2 classify` writes; it cannot be continued") from None
         finally:
             draft.unlink(missing_ok=True)
