@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from misbehaving import answers, misbehaving, send  # type: ignore[import-not-found]
+from misbehaving import ANSWER, answers, misbehaving, send  # type: ignore[import-not-found]
 from typer.testing import CliRunner, Result
 
 from service.cli.main import app
+from service.cli.outputs import Output
+from service.cli.outputs.rows import Record
+from service.client import Answer
+from service.errors import BadRequest
 
 LIST = ("--classes", "cat,dog", "--concurrency", 1)
 
@@ -41,3 +45,30 @@ def test_a_service_that_is_gone_behind_a_proxy_ends_the_run(folder: Path, tmp_pa
     assert result.exit_code == 4
     [gone] = events(result)
     assert (gone["event"], gone["answered"]) == ("gone", 1)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "coco"])
+def test_a_file_that_is_being_written_is_neither_continued_nor_begun_anew(tmp_path: Path, form: str) -> None:
+    place, answer = tmp_path / "a", Answer.model_validate(ANSWER)
+    first = Output.opened(place, form, resume=False, overwrite=False)
+    first.add(Record("1.png", answer))
+    for resume in (True, False):
+        with pytest.raises(BadRequest, match="being written by another run"):
+            Output.opened(place, form, resume=resume, overwrite=not resume)
+    first.add(Record("2.png", answer))
+    first.close()
+    second = Output.opened(place, form, resume=True, overwrite=False)
+    assert second.answered == {"1.png", "2.png"}
+
+
+def test_of_two_that_began_together_one_writes(tmp_path: Path) -> None:
+    answer = Answer.model_validate(ANSWER)
+    begun = Output.opened(tmp_path / "a.csv", "csv", resume=False, overwrite=False)
+    begun.add(Record("1.png", answer))
+    begun.close()
+    first, second = (Output.opened(tmp_path / "a.csv", "csv", resume=True, overwrite=False) for _ in range(2))
+    first.add(Record("2.png", answer))
+    with pytest.raises(BadRequest, match="being written by another run"):
+        second.add(Record("2.png", answer))
+    first.close()
+    assert Output.opened(tmp_path / "a.csv", "csv", resume=True, overwrite=False).answered == {"1.png", "2.png"}
