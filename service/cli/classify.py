@@ -55,8 +55,8 @@ def classify(
 ) -> None:  # fmt: skip
     """Classify photographs and show what every view says, or write a file of all answers.
 
-    Exit codes: 0 all answered, 1 nothing could be asked (the reason is on standard error), 2 wrong usage, 3 some
-    pictures failed, 4 the service went away or stayed overloaded (--resume goes on), 130 interrupted.
+    Exit codes: 0 all answered, 1 refused (the reason is on standard error; answers until then are in the file), 2 wrong
+    usage, 3 some pictures failed, 4 the service went away or stayed overloaded (--resume goes on), 130 interrupted.
     """
     from service.cli.inputs import pictures_of
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from misbehaving import ANSWER, answers, misbehaving, send  # type: ignore[import-not-found]
+from misbehaving import ANSWER, answers, misbehaving, refuses, send  # type: ignore[import-not-found]
 from typer.testing import CliRunner, Result
 
 from service.cli.main import app
 from service.cli.outputs import Output
 from service.cli.outputs.rows import Record
-from service.client import Answer
+from service.client import Answer, UnauthorizedError
 from service.errors import BadRequest
 
 LIST = ("--classes", "cat,dog", "--concurrency", 1)
@@ -72,3 +72,25 @@ def test_of_two_that_began_together_one_writes(tmp_path: Path) -> None:
         second.add(Record("2.png", answer))
     first.close()
     assert Output.opened(tmp_path / "a.csv", "csv", resume=True, overwrite=False).answered == {"1.png", "2.png"}
+
+
+def test_a_key_that_is_revoked_meanwhile_ends_the_run_and_keeps_what_there_is(folder: Path, tmp_path: Path) -> None:
+    with misbehaving(answers(), answers(), refuses(401, "unauthorized")) as server:
+        result = run(folder, *LIST, "--server", server.url, "-o", tmp_path / "a.csv")
+        assert result.exit_code == 1
+        [error] = events(result)
+        assert (error["event"], error["code"], error["answered"]) == ("error", "unauthorized", 2)
+        assert "L2R2_KEY" in error["detail"]
+        with pytest.raises(UnauthorizedError):
+            run(folder, *LIST, "--server", server.url, "-o", tmp_path / "a.csv", "--resume")
+
+
+def test_classes_that_changed_are_told_of_by_the_first_answer(folder: Path, tmp_path: Path) -> None:
+    arguments = (folder, *LIST, "-o", tmp_path / "a.csv")
+    with misbehaving(answers(), refuses(500, "model_failed")) as server:
+        assert run(*arguments, "--server", server.url).exit_code == 3
+    newer = answers({**ANSWER, "dataset_version": "newer"})
+    with misbehaving(refuses(500, "model_failed"), newer) as server:
+        said = events(run(*arguments, "--server", server.url, "--resume"))
+    assert [event["event"] for event in said] == ["failed", "changed", "done"]
+    assert (said[1]["before"], said[1]["now"]) == ("abc", "newer")

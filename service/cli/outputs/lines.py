@@ -2,10 +2,10 @@
 
 import csv
 import errno
-import fcntl
 import io
 import json
 import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -160,6 +160,10 @@ def locked(path: Path, mode: str) -> FileIO:
     Raises:
         BadRequest: another process is writing it. OSError.
     """
+    if sys.platform == "win32":
+        return FileIO(path, mode)
+    import fcntl
+
     while True:
         stream = FileIO(path, mode)
         try:
