@@ -79,7 +79,7 @@ class AsyncClient:
 
     async def made(self, call: Call[Read], deadline_s: float | None = None) -> Read:
         """The result of a call."""
-        attempts = self._connection.attempts(call, deadline_s)
+        attempts = self._connection.attempts(deadline_s)
         while True:
             outcome = await self._once(self._connection.request(call, attempts))
             if isinstance(outcome, httpx.Response) and outcome.is_success:

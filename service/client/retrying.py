@@ -49,6 +49,7 @@ class Attempts:
     ) -> None:
         """`deadline_s` in place of that of `retries`. clock: monotonic seconds. chance: a number in [0, 1)."""
         self._retries, self._clock, self._chance = retries, clock, chance
+        self.told = deadline_s is not None
         self.deadline_s = retries.deadline_s if deadline_s is None else deadline_s
         self._end_s = clock() + self.deadline_s
         self._refusals = self._breaks = 0

@@ -96,7 +96,7 @@ class Client:
 
     def made(self, call: Call[Read], deadline_s: float | None = None, ending: threading.Event | None = None) -> Read:
         """The result of a call. Once `ending` is set nothing is asked again."""
-        attempts = self._connection.attempts(call, deadline_s)
+        attempts = self._connection.attempts(deadline_s)
         while True:
             outcome = self._once(self._connection.request(call, attempts))
             if isinstance(outcome, httpx.Response) and outcome.is_success:

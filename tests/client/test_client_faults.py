@@ -22,7 +22,9 @@ from service.client import (
     Timeouts,
     TooLateError,
     UnavailableError,
+    calls,
 )
+from service.client.connecting import Connection
 
 QUICK = Retries(deadline_s=20, connections=3, first_wait_s=0.01, most_wait_s=0.02)
 Ask = Callable[..., Answer]
@@ -190,6 +192,29 @@ def test_what_may_have_been_done_before_a_proxy_lost_the_answer_is_not_done_twic
     with misbehaving(refuses(503), answers()) as server, Client(server.url, retries=QUICK) as client:
         client.datasets.delete("pets")  # 503 is the service's own word that nothing was done
         assert len(server.seen) == 2
+
+
+def test_long_work_is_waited_for_and_not_repeated_for_longer_than_the_rest() -> None:
+    connection = Connection.to("http://x", None, None, Retries(deadline_s=5))
+    call = calls.calibrate("pets", [("cat", b"x")], {})
+    attempts = connection.attempts(None)
+    assert attempts.deadline_s == 5
+    assert connection.request(call, attempts)["timeout"].read == calls.CALIBRATION_S
+    assert connection.request(call, connection.attempts(60))["timeout"].read <= 60
+
+
+@pytest.mark.parametrize("url", ["http://user:s3cret@127.0.0.1:9", "http://user:s3cret@", "ftp://user:s3cret@x"])
+def test_a_password_in_an_address_is_not_shown(url: str) -> None:
+    with pytest.raises(ServiceUnreachable) as caught, Client(url, retries=Retries(connections=1)) as client:
+        client.models()
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_path_that_can_be_none_fails_alone() -> None:
+    with misbehaving(answers()) as server, Client(server.url) as client:
+        broken, whole = client.classify_many(["a\0b", b"picture"], dataset="pets")
+    assert isinstance(broken.error, OSError)
+    assert whole.unwrap().label == "cat"
 
 
 def test_time_limits_are_never_longer_than_what_is_left() -> None:
