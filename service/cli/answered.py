@@ -1,9 +1,11 @@
 """The answers of `l2r2 classify` on their way to a file or a terminal, and what the command's end says of them."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,6 +115,8 @@ def _ended(event: str, words: str, tally: Tally, exit_code: int, **facts: str) -
 
 def to_terminal(opening: Opening, pictures: Sequence[str], as_json: bool, one: bool, overlay: Path | None) -> int:
     """The exit code. `one`: a single picture was named, whose document is laid out for people."""
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files need not be text; in JSON it is the escape for them
+        sys.stdout.reconfigure(errors="backslashreplace")
     tally = Tally()
     with opening as answering, closing_all(answering.ask(pictures, True)) as outcomes:
         try:

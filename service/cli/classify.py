@@ -86,6 +86,10 @@ def _output(out: Path | None, form: str | None, resume: bool, overwrite: bool) -
         if form is not None or resume or overwrite:
             raise InvalidFields(FieldProblem("out", "is missing: --format, --resume and --overwrite tell of a file"))
         return None
+    if resume and overwrite:
+        raise InvalidFields(
+            FieldProblem("resume", "goes on with the file that --overwrite begins anew; give one of them")
+        )
     return Output.opened(out, format_of(out, form), resume=resume, overwrite=overwrite)
 
 

@@ -327,6 +327,7 @@ def test_answers_are_printed_as_lines_or_as_reports(light: LightService, folder:
     [
         (["--dataset", "x"], "name it by --server"),
         (["--classes", "a,b", "--resume"], "out: is missing"),
+        (["--classes", "a,b", "-o", "a.csv", "--resume", "--overwrite"], "give one of them"),
         (["--classes", "a,b", "-o", "a.txt"], "tells no format"),
         (["--classes", "a,b", "-o", "blur=0.1"], "--set name=value"),
         (["--classes", "a,b", "-o", "a.csv", "--format", "xml"], "'xml' is not known"),

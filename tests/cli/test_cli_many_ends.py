@@ -1,6 +1,7 @@
 """How `l2r2 classify` of many pictures ends where the service or the file does not do its part."""
 
 import json
+import os
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,14 @@ def test_classes_that_changed_are_told_of_by_the_first_answer(folder: Path, tmp_
         said = events(run(*arguments, "--server", server.url, "--resume"))
     assert [event["event"] for event in said] == ["failed", "changed", "done"]
     assert (said[1]["before"], said[1]["now"]) == ("abc", "newer")
+
+
+def test_names_that_are_no_text_are_printed(folder: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    (folder / name).write_bytes(b"x")
+    for more in ((), ("--json",)):
+        with misbehaving(answers()) as server:
+            result = run(folder, *LIST, "--server", server.url, *more)
+        assert (result.exit_code, len(server.seen)) == (0, 5)
+    paths = [json.loads(line)["path"] for line in result.stdout.splitlines()]
+    assert str(folder / name) in paths
