@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from service.access.presenting import key_headers
+from service.client.bounding import Bounded
 from service.client.calls import Call
 from service.client.problems import problem_from, refusal_in, unreachable, without_userinfo
 from service.client.retrying import Attempts, Retries, retry_after_s
@@ -69,6 +70,12 @@ class Connection:
             "timeout": self.timeouts.within(attempts.left_s, _patience_s(call, attempts)),
             **call.content,
         }
+
+    def bound(self, call: Call[Any], attempts: Attempts, response: httpx.Response) -> httpx.Response:
+        """An answer that has begun, which ends by the deadline too; long work is over then, and need not."""
+        if attempts.told or call.patience_s is None:
+            response.stream = Bounded(response.stream, attempts)
+        return response
 
     def fate(
         self, call: Call[Any], attempts: Attempts, outcome: httpx.Response | httpx.RequestError

@@ -194,6 +194,28 @@ def test_what_may_have_been_done_before_a_proxy_lost_the_answer_is_not_done_twic
         assert len(server.seen) == 2
 
 
+@both
+def test_an_answer_that_drips_ends_at_the_deadline(ask: Ask) -> None:
+    over = threading.Event()
+
+    def drips(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100")
+        handler.end_headers()
+        for _ in range(100):
+            handler.wfile.write(b" ")
+            if over.wait(0.1):
+                return
+
+    with misbehaving(drips) as server:
+        begin_s = time.monotonic()
+        with pytest.raises(TooLateError):
+            ask(server.url, deadline_s=0.5)
+        took_s = time.monotonic() - begin_s
+        over.set()
+    assert took_s < 3  # of the 10 that it would drip
+
+
 def test_long_work_is_waited_for_and_not_repeated_for_longer_than_the_rest() -> None:
     connection = Connection.to("http://x", None, None, Retries(deadline_s=5))
     call = calls.calibrate("pets", [("cat", b"x")], {})
