@@ -1,4 +1,4 @@
-"""Files of many answers, safe against any end of the process: what was answered is in the file before more is asked.
+"""Files of many answers, safe against any end of the process: an answer is in the file as soon as it is taken.
 
 CSV and JSON Lines grow by whole lines. The other formats can only be written whole; until then, and to go on later,
 their answers lie in a file of JSON Lines beside them (`pets.parquet.jsonl`).
