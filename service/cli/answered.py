@@ -1,9 +1,11 @@
 """The answers of `l2r2 classify` on their way to a file or a terminal, and what the command's end says of them."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +30,7 @@ from service.errors import ServiceError
 if TYPE_CHECKING:
     from service.cli.outputs import Output
 
-ALL_ANSWERED, SOME_FAILED, SERVICE_GONE, INTERRUPTED = 0, 3, 4, 130
+ALL_ANSWERED, REFUSED, SOME_FAILED, SERVICE_GONE, INTERRUPTED = 0, 1, 3, 4, 130
 FOR_ALL = (UnauthorizedError, ForbiddenError, NotFoundError, InvalidFieldsError)  # what is wrong is not the picture
 GONE = (ServiceUnreachable, UnavailableError, RateLimitedError)  # after all retries
 Opening = AbstractContextManager[Answering]
@@ -40,18 +42,22 @@ class Tally:
     failed: int = 0
 
     def count(self, outcome: Outcome[str]) -> None:
-        """Names a picture that failed. Raises what is wrong with all of them."""
+        """Names a picture that failed."""
         error = outcome.error
         if error is None:
             self.answered += 1
             return
-        if isinstance(error, (*FOR_ALL, *GONE)):
-            raise error
         self.failed += 1
         code, detail = (
             (error.code, error.detail) if isinstance(error, ServiceError) else ("file_unreadable", str(error))
         )
         say("failed", f"{outcome.asked}: {detail}", path=outcome.asked, code=code, detail=detail)
+
+    @staticmethod
+    def check(outcome: Outcome[str]) -> None:
+        """Raises what is wrong with all pictures."""
+        if isinstance(outcome.error, (*FOR_ALL, *GONE)):
+            raise outcome.error
 
     @property
     def code(self) -> int:
@@ -59,7 +65,8 @@ class Tally:
 
 
 def to_file(opening: Opening, pictures: Sequence[str], output: "Output") -> int:
-    """The exit code. What was answered is in the file, however this ends. Raises what is wrong with all pictures."""
+    """The exit code. What was answered is in the file, however this ends. Raises what is wrong with all
+    pictures, where none was answered."""
     missing = [picture for picture in pictures if picture not in output.answered]
     tally, before = Tally(), len(pictures) - len(missing)
     try:
@@ -71,6 +78,10 @@ def to_file(opening: Opening, pictures: Sequence[str], output: "Output") -> int:
         if not tally.answered:
             raise
         return _ended("gone", f"{error.code}: {error.detail}", tally, SERVICE_GONE)
+    except ServiceError as error:
+        if not tally.answered:
+            raise
+        return _ended("error", f"{error.code}: {error.detail}", tally, REFUSED, code=error.code)
     except KeyboardInterrupt:
         return _ended("interrupted", "interrupted", tally, INTERRUPTED)
     facts = {"answered": tally.answered, "failed": tally.failed, "before": before, "file": str(output.path)}
@@ -83,28 +94,34 @@ def _write(answering: Answering, missing: Sequence[str], output: "Output", tally
     from service.cli.outputs.rows import Record
 
     with steps(total, total - len(missing)) as progress, closing_all(answering.ask(missing, False)) as outcomes:
-        for number, outcome in enumerate(outcomes):
-            tally.count(outcome)
+        for outcome in outcomes:
+            tally.check(outcome)
             output.add(Record.of(outcome))
+            tally.count(outcome)
             progress.step()
-            version = outcome.answer.dataset_version if outcome.answer else None
-            if number == 0 and output.version is not None and version not in (None, output.version):
+            if outcome.answer is None or tally.answered > 1:
+                continue
+            version = outcome.answer.dataset_version
+            if output.version not in (None, version):
                 words = f"the classes have changed since {output.path} was begun; --overwrite begins anew"
                 say("changed", words, before=output.version, now=version)
 
 
-def _ended(event: str, words: str, tally: Tally, code: int) -> int:
+def _ended(event: str, words: str, tally: Tally, exit_code: int, **facts: str) -> int:
     how = f"{words}; {tally.answered} answered so far are in the file, --resume goes on"
-    say(event, how, detail=words, answered=tally.answered, failed=tally.failed)
-    return code
+    say(event, how, detail=words, answered=tally.answered, failed=tally.failed, **facts)
+    return exit_code
 
 
 def to_terminal(opening: Opening, pictures: Sequence[str], as_json: bool, one: bool, overlay: Path | None) -> int:
     """The exit code. `one`: a single picture was named, whose document is laid out for people."""
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files need not be text; in JSON it is the escape for them
+        sys.stdout.reconfigure(errors="backslashreplace")
     tally = Tally()
     with opening as answering, closing_all(answering.ask(pictures, True)) as outcomes:
         try:
             for outcome in outcomes:
+                tally.check(outcome)
                 tally.count(outcome)
                 if outcome.answer is not None:
                     _print(outcome.asked, outcome.answer, as_json, one)

@@ -55,8 +55,8 @@ def classify(
 ) -> None:  # fmt: skip
     """Classify photographs and show what every view says, or write a file of all answers.
 
-    Exit codes: 0 all answered, 1 nothing could be asked (the reason is on standard error), 2 wrong usage, 3 some
-    pictures failed, 4 the service went away or stayed overloaded (--resume goes on), 130 interrupted.
+    Exit codes: 0 all answered, 1 refused (the reason is on standard error; answers until then are in the file), 2 wrong
+    usage, 3 some pictures failed, 4 the service went away or stayed overloaded (--resume goes on), 130 interrupted.
     """
     from service.cli.inputs import pictures_of
 
@@ -86,6 +86,10 @@ def _output(out: Path | None, form: str | None, resume: bool, overwrite: bool) -
         if form is not None or resume or overwrite:
             raise InvalidFields(FieldProblem("out", "is missing: --format, --resume and --overwrite tell of a file"))
         return None
+    if resume and overwrite:
+        raise InvalidFields(
+            FieldProblem("resume", "goes on with the file that --overwrite begins anew; give one of them")
+        )
     return Output.opened(out, format_of(out, form), resume=resume, overwrite=overwrite)
 
 

@@ -15,7 +15,7 @@ from service.client.dataset_results import Models
 from service.client.options import ClassifyOptions
 from service.client.pictures import Picture
 from service.client.results import Answer, Outcome
-from service.client.retrying import Retries
+from service.client.retrying import Attempts, Retries
 from service.client.several import Progress, by_tasks
 
 Read = TypeVar("Read")
@@ -79,9 +79,9 @@ class AsyncClient:
 
     async def made(self, call: Call[Read], deadline_s: float | None = None) -> Read:
         """The result of a call."""
-        attempts = self._connection.attempts(call, deadline_s)
+        attempts = self._connection.attempts(deadline_s)
         while True:
-            outcome = await self._once(self._connection.request(call, attempts))
+            outcome = await self._once(call, attempts)
             if isinstance(outcome, httpx.Response) and outcome.is_success:
                 return call.result(outcome)
             error, wait_s = self._connection.fate(call, attempts, outcome)
@@ -89,8 +89,10 @@ class AsyncClient:
                 raise error
             await asyncio.sleep(wait_s)
 
-    async def _once(self, request: dict[str, Any]) -> httpx.Response | httpx.RequestError:
+    async def _once(self, call: Call[Any], attempts: Attempts) -> httpx.Response | httpx.RequestError:
         try:
-            return await self._http.request(**request)
+            async with self._http.stream(**self._connection.request(call, attempts)) as response:
+                await self._connection.bound(call, attempts, response).aread()
+                return response
         except httpx.RequestError as error:
             return error

@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 
 from service.access.presenting import key_headers
+from service.client.bounding import Bounded
 from service.client.calls import Call
-from service.client.problems import problem_from, refusal_in, unreachable
+from service.client.problems import problem_from, refusal_in, unreachable, without_userinfo
 from service.client.retrying import Attempts, Retries, retry_after_s
 from service.errors import ServiceError, ServiceUnreachable
 
@@ -28,10 +29,10 @@ class Timeouts:
     pool_s: float = 90.0
 
     def within(self, left_s: float, patience_s: float | None = None) -> httpx.Timeout:
-        """Of an attempt when `left_s` are left; `patience_s` takes the place of `read_s`."""
-        limits = (self.connect_s, patience_s or self.read_s, self.write_s, self.pool_s)
+        """Of an attempt when `left_s` are left; `patience_s` takes the place of `read_s`, however little is left."""
+        limits = (self.connect_s, self.read_s, self.write_s, self.pool_s)
         connect_s, read_s, write_s, pool_s = (max(0.001, min(limit_s, left_s)) for limit_s in limits)
-        return httpx.Timeout(connect=connect_s, read=read_s, write=write_s, pool=pool_s)
+        return httpx.Timeout(connect=connect_s, read=patience_s or read_s, write=write_s, pool=pool_s)
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,11 @@ class Connection:
         except httpx.InvalidURL as error:
             raise unreachable(url, error) from None
         if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise ServiceUnreachable(f"{url!r} is no address of a service, such as {DEFAULT_URL}")
+            raise ServiceUnreachable(f"{without_userinfo(url)!r} is no address of a service, such as {DEFAULT_URL}")
         return cls(url.rstrip("/"), key_headers(key), timeouts or Timeouts(), retries or Retries())
 
-    def attempts(self, call: Call[Any], deadline_s: float | None) -> Attempts:
-        return Attempts(self.retries, call.patience_s if deadline_s is None else deadline_s, time.monotonic)
+    def attempts(self, deadline_s: float | None) -> Attempts:
+        return Attempts(self.retries, deadline_s, time.monotonic)
 
     def request(self, call: Call[Any], attempts: Attempts) -> dict[str, Any]:
         """Of one attempt, as httpx takes it."""
@@ -66,9 +67,15 @@ class Connection:
             "method": call.method,
             "url": self.url + call.path,
             "headers": headers,
-            "timeout": self.timeouts.within(attempts.left_s, call.patience_s),
+            "timeout": self.timeouts.within(attempts.left_s, _patience_s(call, attempts)),
             **call.content,
         }
+
+    def bound(self, call: Call[Any], attempts: Attempts, response: httpx.Response) -> httpx.Response:
+        """An answer that has begun, which ends by the deadline too; long work is over then, and need not."""
+        if attempts.told or call.patience_s is None:
+            response.stream = Bounded(response.stream, attempts)
+        return response
 
     def fate(
         self, call: Call[Any], attempts: Attempts, outcome: httpx.Response | httpx.RequestError
@@ -77,11 +84,20 @@ class Connection:
         if isinstance(outcome, httpx.Response):
             wanted_s = retry_after_s(outcome)
             refusal = refusal_in(outcome, None if wanted_s is None else round(wanted_s))
-            return refusal, attempts.after_refusal(refusal.status, refusal.code, wanted_s)
-        return self._gone(outcome, attempts), attempts.after_break(outcome, repeatable=call.repeatable)
+            wait_s = attempts.after_refusal(refusal.status, refusal.code, wanted_s, repeatable=call.repeatable)
+            return refusal, wait_s
+        limit_s = _patience_s(call, attempts) or attempts.deadline_s
+        return self._gone(outcome, limit_s), attempts.after_break(outcome, repeatable=call.repeatable)
 
-    def _gone(self, error: httpx.RequestError, attempts: Attempts) -> ServiceError:
+    def _gone(self, error: httpx.RequestError, limit_s: float) -> ServiceError:
         if isinstance(error, httpx.ReadTimeout):
-            detail = f"no answer from {self.url} in time (at most {attempts.deadline_s:g} s)"
+            detail = f"no answer from {without_userinfo(self.url)} in time (at most {limit_s:g} s)"
             return problem_from({"code": "deadline_exceeded", "detail": detail}, 504)
         return unreachable(self.url, error)
+
+
+def _patience_s(call: Call[Any], attempts: Attempts) -> float | None:
+    """For long work: one attempt may last longer than repetitions are begun, unless the caller names a deadline."""
+    if call.patience_s is None or not attempts.told:
+        return call.patience_s
+    return max(0.001, min(call.patience_s, attempts.left_s))

@@ -1,6 +1,7 @@
 """What a caller may give as a picture, as the bytes that are sent."""
 
 import base64
+import errno
 import io
 import os
 from pathlib import Path
@@ -35,7 +36,10 @@ def bytes_of(picture: Picture) -> bytes:
     if isinstance(picture, bytes | bytearray | memoryview):
         return bytes(picture)
     if isinstance(picture, str | os.PathLike):
-        return Path(picture).read_bytes()
+        try:
+            return Path(picture).read_bytes()
+        except ValueError as error:  # a NUL in the path
+            raise OSError(errno.EINVAL, str(error), os.fspath(picture)) from None
     if hasattr(picture, "read"):
         content = picture.read()
         if not isinstance(content, bytes):

@@ -15,6 +15,7 @@ ServiceError
     └── TooLateError           no answer within the deadline
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -111,6 +112,7 @@ _BY_STATUS: Mapping[int, type[ProblemError]] = {
     413: TooLargeError,
     422: InvalidFieldsError,
     429: RateLimitedError,
+    502: UnavailableError,  # a proxy's, whose service does not answer
     503: UnavailableError,
     504: TooLateError,
 }
@@ -149,7 +151,12 @@ def unexpected(response: httpx.Response, why: str) -> ProblemError:
 
 
 def unreachable(url: str, error: Exception) -> ServiceUnreachable:
-    return ServiceUnreachable(f"no service answers at {url}: {error or type(error).__name__}")
+    return ServiceUnreachable(f"no service answers at {without_userinfo(url)}: {error or type(error).__name__}")
+
+
+def without_userinfo(url: str) -> str:
+    """For messages: name and password of an address are nobody else's."""
+    return re.sub(r"(?<=//)[^/?#]*@", "", url)
 
 
 def _field(entry: Mapping[str, Any]) -> FieldProblem:

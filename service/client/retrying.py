@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 RETRIED = (429, 502, 503)
+MAYBE_DONE = (502,)  # a proxy's: the connection to the service may have broken after the work
 LASTING = ("database_corrupt",)  # 503, but nobody's patience mends it
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 BROKEN_OFF = (httpx.ReadError, httpx.WriteError, httpx.CloseError, httpx.RemoteProtocolError, httpx.WriteTimeout)
@@ -48,6 +49,7 @@ class Attempts:
     ) -> None:
         """`deadline_s` in place of that of `retries`. clock: monotonic seconds. chance: a number in [0, 1)."""
         self._retries, self._clock, self._chance = retries, clock, chance
+        self.told = deadline_s is not None
         self.deadline_s = retries.deadline_s if deadline_s is None else deadline_s
         self._end_s = clock() + self.deadline_s
         self._refusals = self._breaks = 0
@@ -56,9 +58,11 @@ class Attempts:
     def left_s(self) -> float:
         return max(0.0, self._end_s - self._clock())
 
-    def after_refusal(self, status: int, code: str, retry_after_s: float | None) -> float | None:
+    def after_refusal(
+        self, status: int, code: str, retry_after_s: float | None, *, repeatable: bool = True
+    ) -> float | None:
         """Seconds to wait. A wait beyond the deadline would end in nothing, and is not begun."""
-        if status not in RETRIED or code in LASTING:
+        if status not in RETRIED or code in LASTING or (status in MAYBE_DONE and not repeatable):
             return None
         self._refusals += 1
         return self._within(self._backoff_s(self._refusals) if retry_after_s is None else retry_after_s)

@@ -14,7 +14,7 @@ from service.client.dataset_results import Models
 from service.client.options import ClassifyOptions
 from service.client.pictures import Picture
 from service.client.results import Answer, Outcome
-from service.client.retrying import Retries
+from service.client.retrying import Attempts, Retries
 from service.client.several import Progress, by_threads
 from service.client.waiting_datasets import Datasets
 
@@ -96,17 +96,19 @@ class Client:
 
     def made(self, call: Call[Read], deadline_s: float | None = None, ending: threading.Event | None = None) -> Read:
         """The result of a call. Once `ending` is set nothing is asked again."""
-        attempts = self._connection.attempts(call, deadline_s)
+        attempts = self._connection.attempts(deadline_s)
         while True:
-            outcome = self._once(self._connection.request(call, attempts))
+            outcome = self._once(call, attempts)
             if isinstance(outcome, httpx.Response) and outcome.is_success:
                 return call.result(outcome)
             error, wait_s = self._connection.fate(call, attempts, outcome)
             if wait_s is None or (ending or self._closing).wait(wait_s):
                 raise error
 
-    def _once(self, request: dict[str, Any]) -> httpx.Response | httpx.RequestError:
+    def _once(self, call: Call[Any], attempts: Attempts) -> httpx.Response | httpx.RequestError:
         try:
-            return self._http.request(**request)
+            with self._http.stream(**self._connection.request(call, attempts)) as response:
+                self._connection.bound(call, attempts, response).read()
+                return response
         except httpx.RequestError as error:
             return error

@@ -9,13 +9,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from service.datasets import sqlite
 from service.datasets.refusals import RETRY_AFTER_S, meaning_of, what_to_do
+from service.datasets.revisions import alembic_config, tables_of
 from service.errors import DatabaseCorrupt, DatabaseUnavailable, SettingsError
 
 BUSY_TIMEOUT_S = 30.0
@@ -123,8 +121,10 @@ class Database:
                 f"there is no database at {self.path}; L2R2_DATA_DIR or L2R2_DATABASE_URL tell where it is"
             )
         with self.reading() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
-        if found != ScriptDirectory.from_config(_alembic()).get_current_head():
+            tables = tables_of(connection)
+        if tables == "unknown":
+            raise SettingsError(f"{self} was written by a newer release of the service")
+        if tables == "older":
             raise SettingsError(f"{self} has the tables of another release; `l2r2 serve` brings older ones up to date")
 
     def close(self) -> None:
@@ -179,14 +179,8 @@ class Database:
             log.critical("the database is damaged", extra={"detail": self.damage})
 
 
-def _alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    return config
-
-
 def _upgrade(connection: sa.Connection) -> None:
-    config = _alembic()
+    config = alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     connection.commit()

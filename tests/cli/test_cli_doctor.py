@@ -5,17 +5,22 @@ import os
 import re
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 from misbehaving import misbehaving, shows  # type: ignore[import-not-found]
 from running import LightService  # type: ignore[import-not-found]
 from typer.testing import CliRunner
 
 from service.cli.main import app
+from service.datasets.database import Database
+from service.datasets.revisions import alembic_config
 from service.models.weights.reach import hub_fault, registry_fault
 
 pytestmark = pytest.mark.thorough
@@ -103,6 +108,30 @@ def test_a_data_folder_that_may_not_be_written_to_and_a_damaged_file_are_found(
     monkeypatch.setenv("L2R2_HOST", "0.0.0.0")
     code, checks = examined()
     assert "l2r2 keys new" in checks["keys"]["found"]
+
+
+def test_a_database_of_a_newer_release_is_bad_and_one_of_an_older_is_not(tmp_path: Path) -> None:
+    database = Database(None, tmp_path / "data")
+    database.migrate()
+    database.close()
+    assert database.path is not None
+    [oldest] = ScriptDirectory.from_config(alembic_config()).get_bases()
+    for revision, code, state in (("9999_newer", 1, "bad"), (oldest, 0, "note")):
+        with closing(sqlite3.connect(database.path)) as connection, connection:
+            connection.execute("UPDATE alembic_version SET version_num = ?", [revision])
+        found_code, checks = examined()
+        assert (found_code, checks["database"]["state"]) == (code, state)
+    assert "brings older ones up to date" in checks["database"]["found"]
+
+
+def test_traces_need_what_sends_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "traces" not in examined()[1]
+    monkeypatch.setenv("L2R2_TRACES", "on")
+    assert examined()[1]["traces"]["state"] == "ok"
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)  # as if it were not installed
+    code, checks = examined()
+    assert (code, checks["traces"]["state"]) == (1, "bad")
+    assert "l2r2[otel]" in checks["traces"]["advice"]
 
 
 def test_a_running_service_s_database_is_intact_and_its_port_no_fault(

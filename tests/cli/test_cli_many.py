@@ -329,6 +329,7 @@ def test_answers_are_printed_as_lines_or_as_reports(light: LightService, folder:
     [
         (["--dataset", "x"], "name it by --server"),
         (["--classes", "a,b", "--resume"], "out: is missing"),
+        (["--classes", "a,b", "-o", "a.csv", "--resume", "--overwrite"], "give one of them"),
         (["--classes", "a,b", "-o", "a.txt"], "tells no format"),
         (["--classes", "a,b", "-o", "blur=0.1"], "--set name=value"),
         (["--classes", "a,b", "-o", "a.csv", "--format", "xml"], "'xml' is not known"),
@@ -390,6 +391,21 @@ def test_whatever_was_cut_off_all_whole_answers_are_found(
     found = kind.mended(path)
     assert found.answered == {record.path for record in records[:whole] if record.answer}
     assert path.read_bytes() == kind.head + b"".join(kind.line(one) for one in records[:whole] if one.answer)
+
+
+def test_the_scores_of_thousands_of_classes_are_continued(tmp_path: Path) -> None:
+    scores = [{"label": f"class number {number}", "confidence": 0.123456789} for number in range(4000)]
+    output = Output.opened(tmp_path / "a.csv", "csv", resume=False, overwrite=False)
+    output.add(Record("a.png", answer(scores=scores)))
+    output.close()
+    assert (tmp_path / "a.csv").stat().st_size > 131_072
+    assert Output.opened(tmp_path / "a.csv", "csv", resume=True, overwrite=False).answered == {"a.png"}
+
+
+def test_a_file_that_is_no_csv_cannot_be_continued(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(CsvLines.head + b'"a"b,"c"\r\n')
+    with pytest.raises(BadRequest, match="cannot be continued"):
+        Output.opened(tmp_path / "a.csv", "csv", resume=True, overwrite=False)
 
 
 def test_names_that_are_no_text_are_kept(tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ from service.client import (
     Timeouts,
     TooLateError,
     UnavailableError,
+    calls,
 )
+from service.client.connecting import Connection
 
 QUICK = Retries(deadline_s=20, connections=3, first_wait_s=0.01, most_wait_s=0.02)
 Ask = Callable[..., Answer]
@@ -180,6 +182,61 @@ def test_deleting_is_not_done_twice() -> None:
     with misbehaving(resets) as server, Client(server.url, retries=QUICK) as client, pytest.raises(ServiceUnreachable):
         client.datasets.delete("pets")
     assert len(server.seen) == 1
+
+
+def test_what_may_have_been_done_before_a_proxy_lost_the_answer_is_not_done_twice() -> None:
+    with misbehaving(shows(502, "Bad Gateway"), refuses(404)) as server, Client(server.url, retries=QUICK) as client:
+        with pytest.raises(UnavailableError, match="Bad Gateway"):
+            client.datasets.delete("pets")
+        assert len(server.seen) == 1
+    with misbehaving(refuses(503), answers()) as server, Client(server.url, retries=QUICK) as client:
+        client.datasets.delete("pets")  # 503 is the service's own word that nothing was done
+        assert len(server.seen) == 2
+
+
+@both
+def test_an_answer_that_drips_ends_at_the_deadline(ask: Ask) -> None:
+    over = threading.Event()
+
+    def drips(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100")
+        handler.end_headers()
+        for _ in range(100):
+            handler.wfile.write(b" ")
+            if over.wait(0.1):
+                return
+
+    with misbehaving(drips) as server:
+        begin_s = time.monotonic()
+        with pytest.raises(TooLateError):
+            ask(server.url, deadline_s=0.5)
+        took_s = time.monotonic() - begin_s
+        over.set()
+    assert took_s < 3  # of the 10 that it would drip
+
+
+def test_long_work_is_waited_for_and_not_repeated_for_longer_than_the_rest() -> None:
+    connection = Connection.to("http://x", None, None, Retries(deadline_s=5))
+    call = calls.calibrate("pets", [("cat", b"x")], {})
+    attempts = connection.attempts(None)
+    assert attempts.deadline_s == 5
+    assert connection.request(call, attempts)["timeout"].read == calls.CALIBRATION_S
+    assert connection.request(call, connection.attempts(60))["timeout"].read <= 60
+
+
+@pytest.mark.parametrize("url", ["http://user:s3cret@127.0.0.1:9", "http://user:s3cret@", "ftp://user:s3cret@x"])
+def test_a_password_in_an_address_is_not_shown(url: str) -> None:
+    with pytest.raises(ServiceUnreachable) as caught, Client(url, retries=Retries(connections=1)) as client:
+        client.models()
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_path_that_can_be_none_fails_alone() -> None:
+    with misbehaving(answers()) as server, Client(server.url) as client:
+        broken, whole = client.classify_many(["a\0b", b"picture"], dataset="pets")
+    assert isinstance(broken.error, OSError)
+    assert whole.unwrap().label == "cat"
 
 
 def test_time_limits_are_never_longer_than_what_is_left() -> None:

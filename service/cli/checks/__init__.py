@@ -5,7 +5,7 @@ from functools import partial
 
 from service.cli.checks.findings import Check, State, checked
 from service.cli.checks.machine import gpu, memory, packages, processors
-from service.cli.checks.start import database, keys, port
+from service.cli.checks.start import database, keys, port, traces
 from service.cli.checks.weights import sources, weights
 from service.errors import ServiceError
 from service.settings import Settings, load_settings
@@ -18,6 +18,7 @@ OF_THE_SETTINGS: tuple[Callable[[Settings], Iterator[Check]], ...] = (
     sources,
     database,
     keys,
+    traces,
     port,
 )
 __all__ = ["Check", "State", "all_checks"]

@@ -5,6 +5,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 from service.cli.checks.findings import Check
@@ -13,11 +14,13 @@ from service.settings import Settings
 
 LEAST_FREE_BYTES = 5e8
 ANSWER_S = 3.0
+SENDS_TRACES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 
 
 def database(settings: Settings) -> Iterator[Check]:
     """Read, and looked through for damage; nothing is changed."""
     from service.datasets.database import Database
+    from service.datasets.revisions import tables_of
     from service.datasets.sqlite import check_intact
 
     with closing(Database(settings.database_url, settings.data_dir, busy_timeout_s=ANSWER_S)) as found:
@@ -27,7 +30,10 @@ def database(settings: Settings) -> Iterator[Check]:
         try:
             found.check_there()
         except SettingsError as error:
-            yield Check("database", "note", error.detail)
+            with found.reading() as connection:
+                old = tables_of(connection) == "older"
+            advice = None if old else "start the release that wrote it, or choose another L2R2_DATA_DIR"
+            yield Check("database", "note" if old else "bad", error.detail, advice)
             return
         if found.path is not None:
             with found.reading() as connection:
@@ -55,6 +61,17 @@ def keys(settings: Settings) -> Iterator[Check]:
         yield Check("keys", "note", f"{found}, none of them valid: nobody may ask", "`l2r2 keys new NAME` makes one")
     else:
         yield Check("keys", "ok", found + (f", expired: {', '.join(expired)}" if expired else ""))
+
+
+def traces(settings: Settings) -> Iterator[Check]:
+    """Whether what sends them is installed, where they are wanted."""
+    if settings.traces == "on":
+        try:
+            there = all(find_spec(name) for name in SENDS_TRACES)
+        except ModuleNotFoundError:  # not even the package that it is in
+            there = False
+        advice = None if there else "pip install 'l2r2[otel]', or L2R2_TRACES=off"
+        yield Check("traces", "ok" if there else "bad", "on" if there else "on, and OpenTelemetry is missing", advice)
 
 
 def port(settings: Settings) -> Iterator[Check]:

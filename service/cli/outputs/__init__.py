@@ -1,4 +1,4 @@
-"""Files of many answers, safe against any end of the process: what was answered is in the file before more is asked.
+"""Files of many answers, safe against any end of the process: an answer is in the file as soon as it is taken.
 
 CSV and JSON Lines grow by whole lines. The other formats can only be written whole; until then, and to go on later,
 their answers lie in a file of JSON Lines beside them (`pets.parquet.jsonl`).
@@ -56,7 +56,7 @@ class Output:
     @classmethod
     def opened(cls, path: Path, form: str, *, resume: bool, overwrite: bool) -> "Output":
         """Raises BadRequest for a file that is there and shall neither be continued nor overwritten, or is no such
-        file."""
+        file, or that another run is writing."""
         if form == "parquet":
             check_parquet()
         write = WHOLE.get(form)
@@ -67,6 +67,8 @@ class Output:
         if resume and write is not None and there == [path]:
             raise BadRequest(f"{path} cannot be continued without {place.name} beside it; --overwrite begins anew")
         kind = GROWING["jsonl" if write else form]
+        if place in there and not resume:
+            kind.check_free(place)
         found = kind.mended(place) if resume else Found()
         return cls(path, kind(place, anew=not resume), write, frozenset(found.answered), found.version)
 

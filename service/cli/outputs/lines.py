@@ -4,6 +4,8 @@ import csv
 import errno
 import io
 import json
+import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ from pathlib import Path
 from service.cli.outputs.rows import COLUMNS, Record, flat, json_bytes
 from service.errors import BadRequest, ServiceError, StorageFull
 
+csv.field_size_limit(2**31 - 1)  # the scores of thousands of classes are longer than the 131,072 it allows
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -30,7 +33,7 @@ class Lines(ABC):
 
     def __init__(self, path: Path, *, anew: bool = False) -> None:
         """anew: the first line takes the place of what is there; until then that stays."""
-        self.path, self._mode = path, "wb" if anew else "ab"
+        self.path, self._anew = path, anew
         self._stream: FileIO | None = None
 
     def add(self, record: Record) -> None:
@@ -49,33 +52,45 @@ class Lines(ABC):
 
     def _opened(self) -> FileIO:
         if self._stream is None:
-            self._stream = FileIO(self.path, self._mode)
+            stream = locked(self.path, "ab")
+            if self._anew and stream.tell():
+                stream.truncate(0)
+                stream.seek(0)
+            self._stream = stream
         return self._stream
+
+    @staticmethod
+    def check_free(path: Path) -> None:
+        """Raises BadRequest: another process is writing it."""
+        try:
+            locked(path, "rb").close()
+        except OSError as error:
+            raise refusal(path, error) from None
 
     @classmethod
     def mended(cls, path: Path) -> Found:
         """The file without failures, which are to be asked again, and without a line that was cut short.
 
         Raises:
-            BadRequest: it holds something else.
+            BadRequest: it holds something else, or another process is writing it.
         """
         found, draft = Found(), path.with_name(f".{path.name}.part")
         if not path.exists():
             return found
         try:
-            with path.open("rb") as stream:
+            with locked(path, "rb") as stream:
                 if not cls.begins.startswith(stream.read(len(cls.begins))):
                     raise ValueError("another kind of file")
-            with draft.open("wb") as kept:
-                kept.write(cls.head)
-                for line, asked, version in cls.answers(path):
-                    found.answered.add(asked)
-                    found.version = found.version or version
-                    kept.write(line)
-            draft.replace(path)
+                with draft.open("wb") as kept:
+                    kept.write(cls.head)
+                    for line, asked, version in cls.answers(path):
+                        found.answered.add(asked)
+                        found.version = found.version or version
+                        kept.write(line)
+                draft.replace(path)
         except OSError as error:
             raise refusal(path, error) from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, csv.Error):
             raise BadRequest(f"{path} is not what `l2r2 classify` writes; it cannot be continued") from None
         finally:
             draft.unlink(missing_ok=True)
@@ -137,6 +152,32 @@ class CsvLines(Lines):
 def refusal(path: Path, error: OSError) -> ServiceError:
     kind = StorageFull if error.errno in FULL else BadRequest
     return kind(f"{path} cannot be written: {error.strerror}")
+
+
+def locked(path: Path, mode: str) -> FileIO:
+    """The file, which nobody else may write until it is closed; where the disk knows no locks, without.
+
+    Raises:
+        BadRequest: another process is writing it. OSError.
+    """
+    if sys.platform == "win32":
+        return FileIO(path, mode)
+    import fcntl
+
+    while True:
+        stream = FileIO(path, mode)
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.close()
+            raise BadRequest(
+                f"{path} is being written by another run; it can be continued when that has ended"
+            ) from None
+        except OSError:
+            return stream
+        if path.exists() and os.path.samestat(path.stat(), os.fstat(stream.fileno())):
+            return stream
+        stream.close()  # whoever held it before has put another file in its place
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:

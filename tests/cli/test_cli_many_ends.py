@@ -1,0 +1,108 @@
+"""How `l2r2 classify` of many pictures ends where the service or the file does not do its part."""
+
+import json
+import os
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+from misbehaving import ANSWER, answers, misbehaving, refuses, send  # type: ignore[import-not-found]
+from typer.testing import CliRunner, Result
+
+from service.cli.main import app
+from service.cli.outputs import Output
+from service.cli.outputs.rows import Record
+from service.client import Answer, UnauthorizedError
+from service.errors import BadRequest
+
+LIST = ("--classes", "cat,dog", "--concurrency", 1)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    for number in range(4):
+        (tmp_path / "in" / f"{number}.png").write_bytes(b"x")
+    return tmp_path / "in"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["classify", *map(str, arguments)], catch_exceptions=False)
+
+
+def events(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stderr.splitlines()]
+
+
+def bad_gateway(handler: BaseHTTPRequestHandler) -> None:
+    """A proxy's, whose service is gone; the wait is longer than anybody's patience."""
+    send(handler, 502, "text/html", b"<h1>Bad Gateway</h1>", {"Retry-After": "200"})
+
+
+def test_a_service_that_is_gone_behind_a_proxy_ends_the_run(folder: Path, tmp_path: Path) -> None:
+    with misbehaving(answers(), bad_gateway) as server:
+        result = run(folder, *LIST, "--server", server.url, "-o", tmp_path / "a.csv")
+    assert result.exit_code == 4
+    [gone] = events(result)
+    assert (gone["event"], gone["answered"]) == ("gone", 1)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "coco"])
+def test_a_file_that_is_being_written_is_neither_continued_nor_begun_anew(tmp_path: Path, form: str) -> None:
+    place, answer = tmp_path / "a", Answer.model_validate(ANSWER)
+    first = Output.opened(place, form, resume=False, overwrite=False)
+    first.add(Record("1.png", answer))
+    for resume in (True, False):
+        with pytest.raises(BadRequest, match="being written by another run"):
+            Output.opened(place, form, resume=resume, overwrite=not resume)
+    first.add(Record("2.png", answer))
+    first.close()
+    second = Output.opened(place, form, resume=True, overwrite=False)
+    assert second.answered == {"1.png", "2.png"}
+
+
+def test_of_two_that_began_together_one_writes(tmp_path: Path) -> None:
+    answer = Answer.model_validate(ANSWER)
+    begun = Output.opened(tmp_path / "a.csv", "csv", resume=False, overwrite=False)
+    begun.add(Record("1.png", answer))
+    begun.close()
+    first, second = (Output.opened(tmp_path / "a.csv", "csv", resume=True, overwrite=False) for _ in range(2))
+    first.add(Record("2.png", answer))
+    with pytest.raises(BadRequest, match="being written by another run"):
+        second.add(Record("2.png", answer))
+    first.close()
+    assert Output.opened(tmp_path / "a.csv", "csv", resume=True, overwrite=False).answered == {"1.png", "2.png"}
+
+
+def test_a_key_that_is_revoked_meanwhile_ends_the_run_and_keeps_what_there_is(folder: Path, tmp_path: Path) -> None:
+    with misbehaving(answers(), answers(), refuses(401, "unauthorized")) as server:
+        result = run(folder, *LIST, "--server", server.url, "-o", tmp_path / "a.csv")
+        assert result.exit_code == 1
+        [error] = events(result)
+        assert (error["event"], error["code"], error["answered"]) == ("error", "unauthorized", 2)
+        assert "L2R2_KEY" in error["detail"]
+        with pytest.raises(UnauthorizedError):
+            run(folder, *LIST, "--server", server.url, "-o", tmp_path / "a.csv", "--resume")
+
+
+def test_classes_that_changed_are_told_of_by_the_first_answer(folder: Path, tmp_path: Path) -> None:
+    arguments = (folder, *LIST, "-o", tmp_path / "a.csv")
+    with misbehaving(answers(), refuses(500, "model_failed")) as server:
+        assert run(*arguments, "--server", server.url).exit_code == 3
+    newer = answers({**ANSWER, "dataset_version": "newer"})
+    with misbehaving(refuses(500, "model_failed"), newer) as server:
+        said = events(run(*arguments, "--server", server.url, "--resume"))
+    assert [event["event"] for event in said] == ["failed", "changed", "done"]
+    assert (said[1]["before"], said[1]["now"]) == ("abc", "newer")
+
+
+def test_names_that_are_no_text_are_printed(folder: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    (folder / name).write_bytes(b"x")
+    for more in ((), ("--json",)):
+        with misbehaving(answers()) as server:
+            result = run(folder, *LIST, "--server", server.url, *more)
+        assert (result.exit_code, len(server.seen)) == (0, 5)
+    paths = [json.loads(line)["path"] for line in result.stdout.splitlines()]
+    assert str(folder / name) in paths
