@@ -1,6 +1,8 @@
 """Real models for everybody: the embedded profile's weights are fetched once into the project's own models cache."""
 
 import io
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -15,6 +17,16 @@ hypothesis.settings.register_profile("shared-machine", deadline=None)  # a busy 
 hypothesis.settings.load_profile("shared-machine")
 one_blas_thread()  # as the service does
 MODELS_CACHE = Path(__file__).parents[1] / "models_cache"
+
+
+@pytest.fixture(autouse=True)
+def logs_as_usual() -> Iterator[None]:
+    """Commands that run in this process choose what is logged, for good: the next test is to see warnings again."""
+    logger = logging.getLogger("service")
+    before = min(logger.level, logging.WARNING)
+    logger.setLevel(before)
+    yield
+    logger.setLevel(before)
 
 
 @pytest.fixture(scope="session")

@@ -156,7 +156,7 @@ def test_a_name_that_is_no_text_is_written_all_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize("module", ["matplotlib", "jinja2"])
 def test_what_is_not_installed_is_named(evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(BadRequest, match=rf"{module}: pip install 'l2r2\[evaluate\]'"):
+    with pytest.raises(BadRequest, match=rf"{module}: pip install '.\[evaluate\]'"):
         check_extra()
 
 

@@ -8,6 +8,7 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 from service.cli.outputs.rows import COLUMNS, Record, flat, json_bytes
 from service.errors import BadRequest, ServiceError, StorageFull
 
-csv.field_size_limit(2**31 - 1)  # the scores of thousands of classes are longer than the 131,072 it allows
+LONGEST_FIELD = 2**31 - 1  # the scores of thousands of classes are longer than the 131,072 that csv allows
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -144,7 +145,8 @@ class CsvLines(Lines):
             raise ValueError("other columns")
         for line in rows:
             text = line.decode("utf-8", "surrogateescape")
-            [row] = csv.DictReader(io.StringIO(text, newline=""), list(COLUMNS), strict=True)
+            with _fields_of_any_length():
+                [row] = csv.DictReader(io.StringIO(text, newline=""), list(COLUMNS), strict=True)
             if not row["error_code"]:
                 yield line, row["path"], row["dataset_version"]
 
@@ -195,3 +197,13 @@ def _quoted_rows(path: Path) -> Iterator[bytes]:
         if row.count(b'"') % 2 == 0:
             yield row
             row = b""
+
+
+@contextmanager
+def _fields_of_any_length() -> Iterator[None]:
+    """Of this reading alone: the limit is one for the whole process, and strangers' tables are read with it too."""
+    before = csv.field_size_limit(LONGEST_FIELD)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
