@@ -1,11 +1,8 @@
 """Files that grow by whole lines. A process that is killed leaves at most a part of one, which is cut off later."""
 
 import csv
-import errno
 import io
 import json
-import os
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +10,11 @@ from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 
+from service.cli.outputs.locking import locked, refusal
 from service.cli.outputs.rows import COLUMNS, Record, flat, json_bytes
-from service.errors import BadRequest, ServiceError, StorageFull
+from service.errors import BadRequest
 
 LONGEST_FIELD = 2**31 - 1  # the scores of thousands of classes are longer than the 131,072 that csv allows
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass
@@ -149,37 +146,6 @@ class CsvLines(Lines):
                 [row] = csv.DictReader(io.StringIO(text, newline=""), list(COLUMNS), strict=True)
             if not row["error_code"]:
                 yield line, row["path"], row["dataset_version"]
-
-
-def refusal(path: Path, error: OSError) -> ServiceError:
-    kind = StorageFull if error.errno in FULL else BadRequest
-    return kind(f"{path} cannot be written: {error.strerror}")
-
-
-def locked(path: Path, mode: str) -> FileIO:
-    """The file, which nobody else may write until it is closed; where the disk knows no locks, without.
-
-    Raises:
-        BadRequest: another process is writing it. OSError.
-    """
-    if sys.platform == "win32":
-        return FileIO(path, mode)
-    import fcntl
-
-    while True:
-        stream = FileIO(path, mode)
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.close()
-            raise BadRequest(
-                f"{path} is being written by another run; it can be continued when that has ended"
-            ) from None
-        except OSError:
-            return stream
-        if path.exists() and os.path.samestat(path.stat(), os.fstat(stream.fileno())):
-            return stream
-        stream.close()  # whoever held it before has put another file in its place
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
