@@ -1,6 +1,7 @@
 """POST /datasets/{name}/calibration: what the fusions can learn from labelled pictures, as a further version."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Annotated, Any
@@ -100,7 +101,8 @@ async def calibrate_dataset(request: Request, name: str, body: NewCalibration) -
     """Fit temperatures, thresholds, weights and learnt fusions to labelled pictures, and keep them as a further version
     of the dataset. What answers now changes only with `activate`."""
     parts = parts_of(request)
-    async with parts.calibrating.place():
+    async with AsyncExitStack() as held:  # who leaves while he waits keeps no place from others
+        await unless_gone(request, held.enter_async_context(parts.calibrating.place()))
         return await _calibrate(request, parts, name, body)
 
 

@@ -24,6 +24,11 @@ NOT_JSON = "the body is not valid JSON"
 BLANK, BACKSLASH = b" \t\r\n", ord("\\")
 
 
+def _loads(piece: bytes) -> Any:
+    """Of UTF-8 alone: json.loads would take UTF-16 too, of whose brackets and commas the tokens know nothing."""
+    return json.loads(piece.decode("utf-8", "surrogatepass"))
+
+
 class Malformed(ValueError):
     pass
 
@@ -49,8 +54,6 @@ def parse(body: bytes, most_containers: int = MOST_CONTAINERS, most_values: int 
         BadRequest: it is no JSON, or holds more lists and objects, or values separated by commas, than are allowed.
     """
     try:
-        if b"\0" in body:
-            raise Malformed  # in UTF-16, which json.loads would read, and of which the pieces know nothing
         return Pieces(body, most_containers, most_values).document()
     except (ValueError, RecursionError):
         raise BadRequest(NOT_JSON) from None
@@ -86,7 +89,7 @@ class Pieces:
         if self._open:
             raise Malformed
         if self._root.built is None:
-            return json.loads(body)
+            return _loads(body)
         self._check_blank(self._root.done, len(body))
         [document] = self._root.built
         return document
@@ -160,14 +163,14 @@ class Pieces:
         if isinstance(outer.built, dict):
             if self._body[ended.key[1] : ended.start].strip(BLANK) != b":":
                 raise Malformed
-            outer.built[json.loads(self._body[slice(*ended.key)])] = ended.built
+            outer.built[_loads(self._body[slice(*ended.key)])] = ended.built
         elif outer.built is not None:
             outer.built.append(ended.built)
         outer.done, outer.follows = end + 1, True
 
     def _build(self, into: _Open, end: int) -> None:
         """What comes next of it, up to `end`."""
-        piece = json.loads(into.bracket + self._body[into.done : end] + _CLOSING[into.bracket])
+        piece = _loads(into.bracket + self._body[into.done : end] + _CLOSING[into.bracket])
         if not piece:
             raise Malformed  # a comma without a value
         if into.built is None:

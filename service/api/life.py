@@ -53,6 +53,7 @@ class Life:
             self._state.parts = task.result()
             self._watch(self._state.parts)
         else:
+            self._state.refusal = error if isinstance(error, ServiceError) else None
             detail = error.detail if isinstance(error, ServiceError) else f"{type(error).__name__}: {error}"
             self._state.failure = f"loading failed: {detail}"
             log.critical("the service cannot start", extra={"detail": detail}, exc_info=_traceback_of(error))

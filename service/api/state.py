@@ -13,7 +13,7 @@ from service.datasets.adhoc import AdhocDatasets
 from service.datasets.database import Database
 from service.datasets.registry import Registry
 from service.engine import Engine
-from service.errors import NotReady
+from service.errors import NotReady, ServiceError
 from service.images import decode
 from service.lines import Line
 from service.models.device_memory import device_bytes
@@ -130,6 +130,7 @@ class State:
     fetcher: "Fetcher | None" = None
     parts: Parts | None = None
     failure: str | None = None
+    refusal: ServiceError | None = None
     draining: bool = False
     bodies: HeldBodies = field(default_factory=HeldBodies)
     closed: bool = False

@@ -96,7 +96,7 @@ def _write(answering: Answering, missing: Sequence[str], output: "Output", tally
     with steps(total, total - len(missing)) as progress, closing_all(answering.ask(missing, False)) as outcomes:
         for outcome in outcomes:
             tally.check(outcome)
-            output.add(Record.of(outcome))
+            output.add(Record.of(outcome, output.question))
             tally.count(outcome)
             progress.step()
             if outcome.answer is None or tally.answered > 1:

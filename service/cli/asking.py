@@ -1,5 +1,7 @@
 """Who answers `l2r2 classify`: the models in this process, or a service."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +34,13 @@ class Wishes:
 
     named: dict[str, Any]
     pairs: Sequence[str]
+
+
+def question_of(classes: Classes, wishes: Wishes, profile: str | None) -> str:
+    """A digest of what is asked of each picture: other answers may come to another one."""
+    spec = classes.spec.read_bytes().decode("utf-8", "replace") if classes.spec is not None else None
+    asked = [classes.dataset, classes.names, spec, classes.templates, classes.look_for, wishes.named, wishes.pairs]
+    return hashlib.sha256(json.dumps([*asked, profile], sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

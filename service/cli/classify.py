@@ -7,7 +7,7 @@ import typer
 
 from service.cli import completing
 from service.cli.answered import to_file, to_terminal
-from service.cli.asking import Classes, Wishes, local, remote
+from service.cli.asking import Classes, Wishes, local, question_of, remote
 from service.cli.remote import Key, Service
 from service.errors import FieldProblem, InvalidFields
 
@@ -64,9 +64,9 @@ def classify(
     one_named = photos == pictures and len(pictures) == 1
     if overlay is not None:
         _check_overlay(overlay, one_named)
-    output = _output(out, form, resume, overwrite)
     wishes = Wishes({"top_k": str(top_k), "branches": branches, "fusion": fusion}, option or [])
     asked = Classes(dataset, classes, spec, template or None, look_for or None)
+    output = _output(out, form, resume, overwrite, question_of(asked, wishes, profile))
     if server is not None and profile is not None:
         raise InvalidFields(FieldProblem("profile", "is the service's own with --server"))
     if server is None:
@@ -78,7 +78,7 @@ def classify(
     raise typer.Exit(to_terminal(answering, pictures, as_json, one_named, overlay))
 
 
-def _output(out: Path | None, form: str | None, resume: bool, overwrite: bool) -> "Output | None":
+def _output(out: Path | None, form: str | None, resume: bool, overwrite: bool, question: str) -> "Output | None":
     """Raises InvalidFields, BadRequest, SettingsError, before any model is loaded."""
     from service.cli.outputs import Output, format_of
 
@@ -90,7 +90,7 @@ def _output(out: Path | None, form: str | None, resume: bool, overwrite: bool) -
         raise InvalidFields(
             FieldProblem("resume", "goes on with the file that --overwrite begins anew; give one of them")
         )
-    return Output.opened(out, format_of(out, form), resume=resume, overwrite=overwrite)
+    return Output.opened(out, format_of(out, form), resume=resume, overwrite=overwrite, question=question)
 
 
 def _check_overlay(overlay: Path, one_named: bool) -> None:

@@ -2,9 +2,11 @@
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+import service
 from service.cli import bench, classify, cutout, datasets, demo, doctor, evaluate, keys, models, serve, variants
 from service.cli.saying import say_error
 from service.errors import ServiceError
@@ -16,7 +18,6 @@ app = typer.Typer(
     name="l2r2",
     no_args_is_help=True,
     add_completion=True,
-    help="Zero-shot image recognition that finds the object first.",
 )
 app.command("serve")(serve.serve)
 app.command("classify")(classify.classify)
@@ -29,6 +30,21 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(datasets.app, name="datasets", help="The datasets of a running service, and backups of its database.")
 app.add_typer(keys.app, name="keys", help="Who may use the service: make, list and revoke keys.")
 app.add_typer(models.app, name="models", help="Model weights: list, pull, verify.")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"l2r2 {service.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Zero-shot image recognition that finds the object first."""
 
 
 INTERRUPTED = 130

@@ -24,7 +24,8 @@ def list_models() -> None:
 
     store = weights_store(load_settings())
     table = Table(box=None, pad_edge=False)
-    for column in ("model", "kind", "weights", "size", "licence", "revision", "note"):
+    table.add_column("model", no_wrap=True, min_width=max(map(len, MODELS)))  # to be copied into `models pull`
+    for column in ("kind", "weights", "size", "licence", "revision", "note"):
         table.add_column(column)
     for row in MODELS.values():
         status = store.status(row)

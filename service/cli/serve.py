@@ -43,6 +43,7 @@ def run(settings: "Settings", load: "Callable[[Settings], Parts]") -> NoReturn:
     import uvicorn
 
     from service.app import create_app
+    from service.errors import SettingsError
     from service.serving.options import connection_options
     from service.serving.server import Server
     from service.telemetry import configure_logging
@@ -62,6 +63,12 @@ def run(settings: "Settings", load: "Callable[[Settings], Parts]") -> NoReturn:
     )
     server = Server(config, state.drain, settings.drain_delay_s)
     well = _run(server) and state.failure is None
+    refusal = state.refusal
+    if not (server.started or server.should_exit) and state.failure is None:
+        address = f"{settings.host}:{settings.port}"
+        refusal = SettingsError(f"{address} cannot be had; free it, or set L2R2_HOST or L2R2_PORT")
+    if refusal is not None:  # after uvicorn's own words: what to look up comes last
+        log.critical("the service did not start", extra={"code": refusal.code, "detail": refusal.detail})
     if well and state.loaded.is_set() and not state.closed:
         log.error("a model did not end in time")
         well = False

@@ -1,7 +1,8 @@
 """Labels of metrics are few, whatever callers say: each one is a time series that somebody keeps for weeks."""
 
-AD_HOC = "ad_hoc"  # a class list of the request's own
-OTHER = "other"
+# No dataset may be named so
+AD_HOC = "(ad hoc)"  # a class list of the request's own
+OTHER = "(other)"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
@@ -25,4 +26,4 @@ class DatasetNames:
 
 
 def method_label(method: str) -> str:
-    return method if method in METHODS else OTHER
+    return method if method in METHODS else "other"

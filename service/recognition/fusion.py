@@ -39,7 +39,14 @@ def _surest(branches: Mapping[str, Floats], weights: Mapping[str, float] | None 
     """The branch with the largest (weighted) top probability answers alone; of equals the first."""
     sure = {name: float(row.max()) * (weights or {}).get(name, 1.0) for name, row in branches.items()}
     first, second = sorted(sure, key=lambda name: -sure[name])[:2]
-    return Fused(branches[first], first, f"{first} is surer: {sure[first]:.4f} against {sure[second]:.4f} of {second}")
+    more, less = _told_apart(sure[first], sure[second])
+    return Fused(branches[first], first, f"{first} is surer: {more} against {less} of {second}")
+
+
+def _told_apart(more: float, less: float) -> tuple[str, str]:
+    """With four decimals, or as many more as tell them apart."""
+    digits = next((digits for digits in range(4, 9) if f"{more:.{digits}f}" != f"{less:.{digits}f}"), 4)
+    return f"{more:.{digits}f}", f"{less:.{digits}f}"
 
 
 def _preferred(names: Sequence[str]) -> str:

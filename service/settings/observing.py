@@ -11,7 +11,7 @@ class ObservingSettings(BaseModel):
         20,
         ge=0,
         le=1000,
-        description="Most datasets that metrics tell apart, the first that answer; the others are `other` together.",
+        description="Most datasets that metrics tell apart, the first that answer; the others are `(other)` together.",
     )
     traces: Literal["on", "off"] = Field(
         "off",

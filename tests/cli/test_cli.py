@@ -60,7 +60,10 @@ def test_one_photograph_is_classified_in_a_process_of_its_own(photo: Path, tmp_p
 def test_the_table_shows_all_branches_and_the_reason(photo: Path) -> None:
     shown = invoke("classify", str(photo), "--classes", "cat,dog,rocket", "--top-k", "2")
     assert "rocket.jpg → rocket" in shown
-    assert re.search(r" is surer: [01]\.[0-9]{4} against [01]\.[0-9]{4} of ", shown)
+    told = re.search(r" is surer: ([01]\.[0-9]{4,8}) against ([01]\.[0-9]{4,8}) of ", shown)
+    assert told is not None
+    assert len(told[1]) == len(told[2])
+    assert float(told[1]) > float(told[2])
     assert shown.splitlines()[3].split() == ["full", "fg", "fg_mask", "fused"]
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
+import service
 from service.api.schemas import RecognitionOut
 from service.api.wire import recognition_out
 from service.cli.local import read_options, read_spec
@@ -20,6 +21,7 @@ from service.cli.main import app
 from service.cli.render import BOX_COLOUR, caption, report, save_overlay
 from service.client import Answer
 from service.errors import BadRequest, InvalidFields
+from service.models.catalog import MODELS
 from service.recognition.answers import (
     Branch,
     Candidate,
@@ -222,3 +224,13 @@ def test_each_object_is_drawn_into_the_picture(tmp_path: Path) -> None:
         lower, right = int(box.y1) - 1, int(box.x1) - 1
         assert marked[lower, int(box.x0) : right].all()
         assert marked[int(box.y0) + 30 : lower, right].all()
+
+
+def test_the_version_is_told() -> None:
+    told = CliRunner().invoke(app, ["--version"])
+    assert (told.exit_code, told.stdout) == (0, f"l2r2 {service.__version__}\n")
+
+
+def test_names_of_models_can_be_copied_from_the_narrowest_list() -> None:
+    listed = CliRunner().invoke(app, ["models", "list"], env={"COLUMNS": "40"}).stdout
+    assert set(MODELS) <= set(listed.split())

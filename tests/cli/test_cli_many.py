@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cli.commands import events, run  # type: ignore[import-not-found]
 from hypothesis import given
 from hypothesis import strategies as st
 from light_models import COLOURS, FAILS, picture_of  # type: ignore[import-not-found]
@@ -53,14 +54,6 @@ def folder(tmp_path: Path) -> Path:
         (tmp_path / "in" / name).write_bytes(picture_of(COLOURS[colour]))
     (tmp_path / "in" / "notes.txt").touch()
     return tmp_path / "in"
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["classify", *map(str, arguments)], catch_exceptions=False)
-
-
-def events(result: Result) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in result.stderr.splitlines()]
 
 
 def test_files_folders_and_patterns_are_meant(folder: Path) -> None:
@@ -388,7 +381,7 @@ def test_whatever_was_cut_off_all_whole_answers_are_found(
         at += len(kind.line(record))
         ends.append(at)
     whole = sum(end <= len(content) for end in ends)
-    found = kind.mended(path)
+    found = kind.mended(path, "")
     assert found.answered == {record.path for record in records[:whole] if record.answer}
     assert path.read_bytes() == kind.head + b"".join(kind.line(one) for one in records[:whole] if one.answer)
 

@@ -4,13 +4,11 @@ import json
 import os
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import pytest
+from cli.commands import events, run  # type: ignore[import-not-found]
 from misbehaving import ANSWER, answers, misbehaving, refuses, send  # type: ignore[import-not-found]
-from typer.testing import CliRunner, Result
 
-from service.cli.main import app
 from service.cli.outputs import Output
 from service.cli.outputs.rows import Record
 from service.client import Answer, UnauthorizedError
@@ -25,14 +23,6 @@ def folder(tmp_path: Path) -> Path:
     for number in range(4):
         (tmp_path / "in" / f"{number}.png").write_bytes(b"x")
     return tmp_path / "in"
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["classify", *map(str, arguments)], catch_exceptions=False)
-
-
-def events(result: Result) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in result.stderr.splitlines()]
 
 
 def bad_gateway(handler: BaseHTTPRequestHandler) -> None:
@@ -106,3 +96,21 @@ def test_names_that_are_no_text_are_printed(folder: Path) -> None:
         assert (result.exit_code, len(server.seen)) == (0, 5)
     paths = [json.loads(line)["path"] for line in result.stdout.splitlines()]
     assert str(folder / name) in paths
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("other", [("--classes", "cat,fox"), ("--classes", "cat,dog", "--set", "box_margin=0.1")])
+def test_answers_to_another_question_are_not_continued(
+    folder: Path, tmp_path: Path, form: str, other: tuple[str, ...]
+) -> None:
+    out = tmp_path / f"a.{form}"
+    with misbehaving(answers()) as server:
+        asking = ("--server", server.url, "--concurrency", 1, "-o", out)
+        assert run(folder / "0.png", "--classes", "cat,dog", *asking).exit_code == 0
+        before = out.read_bytes()
+        with pytest.raises(BadRequest, match="another question"):
+            run(folder, *other, *asking, "--resume")
+        assert out.read_bytes() == before
+        assert len(server.seen) == 1
+        assert run(folder, "--classes", "cat,dog", *asking, "--resume").exit_code == 0
+        assert len(server.seen) == 4

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 from typing import Any
 
 import httpx
@@ -42,7 +43,13 @@ async def test_a_photograph_gets_its_label_a_box_and_what_every_branch_says(
     assert set(answer["timings_ms"]) == {"decode", "locate", "views", "embed", "score", "total"}
     assert answer["request_id"] == response.headers["x-request-id"]
     assert (answer["abstained"], answer["fusion"]) == (False, "max_confidence")
-    assert answer["reason"].startswith(f"{answer['branch']} is surer: {answer['confidence']:.4f} against")
+    told = re.fullmatch(r"(\w+) is surer: ([\d.]+) against ([\d.]+) of \w+", answer["reason"])
+    assert told is not None
+    branch, more, less = told.groups()
+    assert branch == answer["branch"]
+    assert more == f"{answer['confidence']:.{len(more) - 2}f}"
+    assert len(more) == len(less) >= 6
+    assert float(more) > float(less)
     assert 0 < answer["presence"] < 1
     unasked = ("metadata", "cascade", "objects", "candidates", "embeddings")
     assert [answer[name] for name in unasked] == [None] * 5

@@ -1,24 +1,24 @@
 """nginx as the documentation sets it up: replicas are restarted behind it unnoticed, overload stays a refusal."""
 
 import re
-import socket
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
-from colour_load import WAIT_S, ask, callers, register  # type: ignore[import-not-found]
+from balancing import MISSING, NGINX, balancer  # type: ignore[import-not-found]
+from colour_load import ask, callers, register  # type: ignore[import-not-found]
 from documents import DOCS, blocks_of  # type: ignore[import-not-found]
 from light_models import COLOURS  # type: ignore[import-not-found]
 from running import LightService, running  # type: ignore[import-not-found]
-from test_rolling_restart import NGINX, restarted  # type: ignore[import-not-found]
+from test_rolling_restart import restarted  # type: ignore[import-not-found]
 
 pytestmark = [
     pytest.mark.slow,  # load, for seconds
-    pytest.mark.skipif(NGINX is None, reason="nginx is not installed (apt-get install nginx-light)"),
+    pytest.mark.skipif(NGINX is None, reason=MISSING),
 ]
 OWN_FILES = """daemon off; master_process off; pid {0}/pid; error_log {0}/errors warn;
 """
@@ -28,7 +28,7 @@ OWN_FOLDERS = """http {{
 """
 
 
-def configuration(folder: Path, port: int, first: int, second: int) -> str:
+def configuration(folder: Path, first: int, second: int, port: int) -> str:
     """The documentation's file with these ports, and with files and folders of its own."""
     (documented,) = [block.text for block in blocks_of(DOCS / "deployment.md") if block.language == "nginx"]
     text = documented.replace("10.0.0.11:8000", f"127.0.0.1:{first}").replace("10.0.0.12:8000", f"127.0.0.1:{second}")
@@ -38,34 +38,12 @@ def configuration(folder: Path, port: int, first: int, second: int) -> str:
 
 
 @contextmanager
-def balancer(folder: Path, first: int, second: int) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder.mkdir()
-    file = folder / "nginx.conf"
-    file.write_text(configuration(folder, port, first, second))
-    process = subprocess.Popen([str(NGINX), "-c", str(file), "-e", str(folder / "errors")])
-    try:
-        while True:
-            try:
-                httpx.get(f"http://127.0.0.1:{port}/livez")
-                break
-            except httpx.TransportError:
-                assert process.poll() is None, (folder / "errors").read_text()
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(WAIT_S)
-
-
-@contextmanager
 def replicas(folder: Path, **settings: str) -> Iterator[tuple[LightService, LightService, str]]:
     shared = {"data_dir": str(folder / "data"), "drain_delay_s": "1", "allow_anonymous": "true", **settings}
     with (
         running(folder / "log 1", LightService, **shared) as first,
         running(folder / "log 2", LightService, **shared) as second,
-        balancer(folder / "nginx", first.port, second.port) as url,
+        balancer(folder / "nginx", partial(configuration, folder / "nginx", first.port, second.port)) as url,
     ):
         register(url)
         yield first, second, url

@@ -1,22 +1,16 @@
 """Two replicas behind nginx as Debian has it, one restarted after the other under load: nobody notices."""
 
-import shutil
 import signal
-import socket
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
+from balancing import MISSING, NGINX, balancer  # type: ignore[import-not-found]
 from colour_load import WAIT_S, ask, callers, register  # type: ignore[import-not-found]
 from light_models import COLOURS  # type: ignore[import-not-found]
 from running import LightService, RunningService, running  # type: ignore[import-not-found]
 
 pytestmark = pytest.mark.thorough
 
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 CONFIGURATION = """
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors warn;
 events {{ worker_connections 256; }}
@@ -39,36 +33,18 @@ http {{
 """
 
 
-@contextmanager
-def balancer(folder: Path, first: int, second: int) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder.mkdir()
-    file = folder / "nginx.conf"
-    file.write_text(CONFIGURATION.format(folder=folder, first=first, second=second, port=port))
-    process = subprocess.Popen([str(NGINX), "-c", str(file), "-e", str(folder / "errors")])
-    url = f"http://127.0.0.1:{port}"
-    try:
-        while True:
-            try:
-                httpx.get(f"{url}/livez")
-                break
-            except httpx.TransportError:
-                assert process.poll() is None, (folder / "errors").read_text()
-        yield url
-    finally:
-        process.terminate()
-        process.wait(WAIT_S)
-
-
-@pytest.mark.skipif(NGINX is None, reason="nginx is not installed (apt-get install nginx-light)")
+@pytest.mark.skipif(NGINX is None, reason=MISSING)
 def test_replicas_are_restarted_one_after_the_other_and_no_request_fails(tmp_path: Path) -> None:
+    folder = tmp_path / "nginx"
+
+    def configuration(port: int) -> str:
+        return CONFIGURATION.format(folder=folder, first=first.port, second=second.port, port=port)
+
     settings = {"data_dir": str(tmp_path / "data"), "drain_delay_s": "1", "allow_anonymous": "true"}
     with (
         running(tmp_path / "log 1", LightService, **settings) as first,
         running(tmp_path / "log 2", LightService, **settings) as second,
-        balancer(tmp_path / "nginx", first.port, second.port) as url,
+        balancer(folder, configuration) as url,
     ):
         register(url)
         with callers(url, 2) as answers:

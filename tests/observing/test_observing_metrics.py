@@ -74,7 +74,7 @@ class Sent:
             self._count(dataset, item.get("result") or item["error"])
 
     def _count(self, dataset: str, document: dict[str, Any]) -> None:
-        label = dataset if dataset in ("colours", "second") else "other"
+        label = dataset if dataset in ("colours", "second") else "(other)"
         code = document.get("code")
         if code in ("invalid_fields", "dataset_not_found", "overloaded"):
             return  # refused before there was a picture

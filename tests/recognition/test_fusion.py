@@ -331,3 +331,16 @@ def test_a_fusion_that_was_not_fitted_to_the_branches_is_not_applied() -> None:
 def test_an_answer_s_label_is_its_verdict_s() -> None:
     verdict = Verdict("cat", 0.9, "full", "average", "", 0.2, False, (), {})
     assert Recognition(verdict, None, (), 4, 3, {}).label == "cat"
+
+
+@pytest.mark.parametrize(
+    ("logits", "told"),
+    [
+        ([[3.0, 0], [1, 0]], "full is surer: 0.9526 against 0.7311 of fg"),
+        ([[9.0, 0], [8.9, 0]], "full is surer: 0.99988 against 0.99986 of fg"),
+        ([[3.0, 0], [3, 0]], "full is surer: 0.9526 against 0.9526 of fg"),
+    ],
+)
+def test_a_reason_has_as_many_digits_as_tell_the_branches_apart(logits: list[list[float]], told: str) -> None:
+    evidence = Evidence(("full", "fg"), np.array(logits, np.float32), None)
+    assert FUSIONS["max_confidence"](evidence).reason == told

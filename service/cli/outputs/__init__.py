@@ -45,18 +45,20 @@ def format_of(path: Path, forced: str | None) -> str:
 
 @dataclass(frozen=True)
 class Output:
-    """`answered`: the pictures that need not be asked again. `version`: of the dataset that answered before."""
+    """`answered`: the pictures that need not be asked again. `version`: of the dataset that answered before.
+    `question`: a digest of what is asked."""
 
     path: Path
     lines: Lines
     write: Write | None
     answered: frozenset[str]
     version: str | None
+    question: str
 
     @classmethod
-    def opened(cls, path: Path, form: str, *, resume: bool, overwrite: bool) -> "Output":
+    def opened(cls, path: Path, form: str, *, resume: bool, overwrite: bool, question: str = "") -> "Output":
         """Raises BadRequest for a file that is there and shall neither be continued nor overwritten, or is no such
-        file, or that another run is writing."""
+        file, or answers another question, or that another run is writing."""
         if form == "parquet":
             check_parquet()
         write = WHOLE.get(form)
@@ -69,8 +71,8 @@ class Output:
         kind = GROWING["jsonl" if write else form]
         if place in there and not resume:
             kind.check_free(place)
-        found = kind.mended(place) if resume else Found()
-        return cls(path, kind(place, anew=not resume), write, frozenset(found.answered), found.version)
+        found = kind.mended(place, question) if resume else Found()
+        return cls(path, kind(place, anew=not resume), write, frozenset(found.answered), found.version, question)
 
     def add(self, record: Record) -> None:
         """It is in the file when this returns, whatever happens to the process. Raises StorageFull, BadRequest."""

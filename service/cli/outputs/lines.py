@@ -14,6 +14,7 @@ from service.cli.outputs.locking import locked, refusal
 from service.cli.outputs.rows import COLUMNS, Record, flat, json_bytes
 from service.errors import BadRequest
 
+OTHER_QUESTION = "answers another question (classes, options or models); ask as before, or --overwrite begins anew"
 LONGEST_FIELD = 2**31 - 1  # the scores of thousands of classes are longer than the 131,072 that csv allows
 
 
@@ -23,6 +24,16 @@ class Found:
 
     answered: set[str] = field(default_factory=set)
     version: str | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A whole line that holds an answer: of which picture, by which version of the dataset, to which question."""
+
+    line: bytes
+    path: str
+    version: str
+    question: str
 
 
 class Lines(ABC):
@@ -66,11 +77,11 @@ class Lines(ABC):
             raise refusal(path, error) from None
 
     @classmethod
-    def mended(cls, path: Path) -> Found:
+    def mended(cls, path: Path, question: str) -> Found:
         """The file without failures, which are to be asked again, and without a line that was cut short.
 
         Raises:
-            BadRequest: it holds something else, or another process is writing it.
+            BadRequest: it holds something else, or answers to another question, or another process is writing it.
         """
         found, draft = Found(), path.with_name(f".{path.name}.part")
         if not path.exists():
@@ -81,10 +92,12 @@ class Lines(ABC):
                     raise ValueError("another kind of file")
                 with draft.open("wb") as kept:
                     kept.write(cls.head)
-                    for line, asked, version in cls.answers(path):
-                        found.answered.add(asked)
-                        found.version = found.version or version
-                        kept.write(line)
+                    for answer in cls.answers(path):
+                        if answer.question != question:
+                            raise BadRequest(f"{path} {OTHER_QUESTION}")
+                        found.answered.add(answer.path)
+                        found.version = found.version or answer.version
+                        kept.write(answer.line)
                 draft.replace(path)
         except OSError as error:
             raise refusal(path, error) from None
@@ -100,8 +113,7 @@ class Lines(ABC):
 
     @classmethod
     @abstractmethod
-    def answers(cls, path: Path) -> Iterator[tuple[bytes, str, str]]:
-        """Whole lines that hold an answer, with the picture's path and the dataset's version."""
+    def answers(cls, path: Path) -> Iterator[Kept]: ...
 
 
 class JsonLines(Lines):
@@ -112,11 +124,11 @@ class JsonLines(Lines):
         return json_bytes(record.document()) + b"\n"
 
     @classmethod
-    def answers(cls, path: Path) -> Iterator[tuple[bytes, str, str]]:
+    def answers(cls, path: Path) -> Iterator[Kept]:
         for line in _whole_lines(path):
             document = json.loads(line)
             if "error" not in document:
-                yield line, document["path"], document["answer"]["dataset_version"]
+                yield Kept(line, document["path"], document["answer"]["dataset_version"], document["question"])
 
     @staticmethod
     def records(path: Path) -> Iterator[Record]:
@@ -136,7 +148,7 @@ class CsvLines(Lines):
         return text.getvalue().encode("utf-8", "surrogateescape")
 
     @classmethod
-    def answers(cls, path: Path) -> Iterator[tuple[bytes, str, str]]:
+    def answers(cls, path: Path) -> Iterator[Kept]:
         rows = _quoted_rows(path)
         if next(rows, cls.head) != cls.head:
             raise ValueError("other columns")
@@ -145,7 +157,7 @@ class CsvLines(Lines):
             with _fields_of_any_length():
                 [row] = csv.DictReader(io.StringIO(text, newline=""), list(COLUMNS), strict=True)
             if not row["error_code"]:
-                yield line, row["path"], row["dataset_version"]
+                yield Kept(line, row["path"], row["dataset_version"], row["question"])
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:

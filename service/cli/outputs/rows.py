@@ -28,6 +28,7 @@ COLUMNS = {
     "branches": str,
     "dataset": str,
     "dataset_version": str,
+    "question": str,
     "error_code": str,
     "error": str,
 }
@@ -42,34 +43,39 @@ class Failure:
 
 @dataclass(frozen=True)
 class Record:
+    """`question`: a digest of what was asked about the picture."""
+
     path: str
     answer: Answer | None
     failure: Failure | None = None
+    question: str = ""
 
     @classmethod
-    def of(cls, outcome: Outcome[str]) -> "Record":
+    def of(cls, outcome: Outcome[str], question: str = "") -> "Record":
         error = outcome.error
         if error is None:
-            return cls(outcome.asked, outcome.unwrap())
+            return cls(outcome.asked, outcome.unwrap(), None, question)
         if isinstance(error, ServiceError):
-            return cls(outcome.asked, None, Failure(error.code, error.detail))
-        return cls(outcome.asked, None, Failure("file_unreadable", error.strerror or str(error)))
+            return cls(outcome.asked, None, Failure(error.code, error.detail), question)
+        return cls(outcome.asked, None, Failure("file_unreadable", error.strerror or str(error)), question)
 
     @classmethod
     def from_document(cls, document: Any) -> "Record":
         """Raises ValueError, KeyError, TypeError for what is no record."""
         failure = Failure(**document["error"]) if "error" in document else None
-        return cls(document["path"], None if failure else Answer.model_validate(document["answer"]), failure)
+        answer = None if failure else Answer.model_validate(document["answer"])
+        return cls(document["path"], answer, failure, document["question"])
 
     def document(self) -> dict[str, Any]:
+        asked = {"path": self.path, "question": self.question}
         if self.answer is not None:
-            return {"path": self.path, "answer": self.answer.model_dump(mode="json")}
-        return {"path": self.path, "error": vars(self.failure)}
+            return asked | {"answer": self.answer.model_dump(mode="json")}
+        return asked | {"error": vars(self.failure)}
 
 
 def flat(record: Record) -> dict[str, Any]:
     """Of COLUMNS; what there is none of is None. `scores` and `branches` are JSON."""
-    row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"path": record.path}
+    row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"path": record.path, "question": record.question}
     if record.failure is not None:
         return row | {"error_code": record.failure.code, "error": record.failure.detail}
     answer = record.answer
