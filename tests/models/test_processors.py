@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from service.models.encoders.clip_graph import CLIP_MEAN, CLIP_STD, clip_graph
 from service.models.encoders.clip_tower import ClipImageTower
 from service.models.hardware import Hardware
-from service.models.processors import Network, Part, Together, core, openvino, ops
+from service.models.processors import Network, Together, core, openvino, ops
 from service.recognition.scoring import unit
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 224, 224, 3), np.uint8)
@@ -31,7 +31,7 @@ def doubling() -> openvino.Model:
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5])
 def test_each_picture_gets_its_own_result_in_order(threads: int, count: int) -> None:
-    network = Network([Part(doubling())], Hardware("cpu", False, threads))
+    network = Network(doubling(), Hardware("cpu", False, threads))
     rows = np.arange(3 * count, dtype=np.float32).reshape(count, 3)
     results = network(rows)
     assert [list(row) for row in results] == [list(2 * row) for row in rows]

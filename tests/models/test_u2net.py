@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -15,8 +16,10 @@ from service.models.catalog import MODELS
 from service.models.factory import load_segmenter
 from service.models.hardware import Hardware
 from service.models.localizers.none import NoLocalizer
-from service.models.localizers.u2net import INSIDE_LEVEL, MASK_LEVEL, U2Net, levels, stretched
+from service.models.localizers.u2net import INSIDE_LEVEL, MASK_LEVEL, U2Net, levels, preprocessed, stretched
+from service.models.localizers.u2net_graph import enlarging, is_exact, mask_graph
 from service.models.ports import PromptSet, SegmenterInput
+from service.models.processors import compiled, core, uses_bfloat16
 from service.models.segmenters.u2net import MARGIN, U2NetSegmenter, placed
 from service.models.weights import WeightsStore
 from service.recognition.boxes import Box, intersection_over_union, mask_extent
@@ -163,6 +166,30 @@ def test_an_object_in_two_pieces_is_listed_as_a_group_and_piece_by_piece(weights
         assert max(intersection_over_union(true, piece.box) for piece in pieces) > 0.8
     assert pieces[0].score >= pieces[1].score
     assert all(piece.mask is not None and (piece.mask <= whole.mask).all() for piece in pieces)
+
+
+def test_the_graph_computes_what_the_published_one_does(weights: Path, photographs: dict[str, bytes]) -> None:
+    networks = [
+        core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        for model in (core().read_model(weights), mask_graph(weights, bfloat16=False))
+    ]
+    pixels = preprocessed(decode(next(iter(photographs.values()))).rgb)[None]
+    published, own = (network(pixels)[0] for network in networks)
+    assert np.ptp(published) > 0.5
+    np.testing.assert_allclose(own, published, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [160, 80, 40, 20, 10, 1])
+def test_the_matrix_enlarges_as_torch_does(length: int) -> None:
+    rows = np.random.default_rng(length).random((1, 3, length), np.float32)
+    expected = torch.nn.functional.interpolate(torch.from_numpy(rows), size=320, mode="linear").numpy()
+    np.testing.assert_allclose(rows @ enlarging(length).T, expected, atol=1e-5)
+
+
+def test_what_has_to_be_exact_is_so_because_it_is_marked(weights: Path) -> None:
+    hardware = Hardware("cpu", True, 1)
+    assert is_exact(compiled(mask_graph(weights, bfloat16=True), hardware))
+    assert is_exact(compiled(mask_graph(weights, bfloat16=False), hardware)) != uses_bfloat16(hardware)
 
 
 def test_boxes_do_not_depend_on_the_number_format(weights: Path, photographs: dict[str, bytes]) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from service.models.encoders.clip_graph import SIDE_PX, clip_graph
 from service.models.hardware import Hardware
 from service.models.ports import Bytes, Floats
-from service.models.processors import Network, Part, Together, has_tiles
+from service.models.processors import Network, Together, has_tiles
 from service.models.resizing import resized_square
 from service.recognition.scoring import unit
 
@@ -20,7 +20,7 @@ class ClipImageTower:
         if has_tiles(hardware):
             self._network = Together(clip_graph(weights, spread=True), hardware)
         else:
-            self._network = Network([Part(clip_graph(weights))], hardware)
+            self._network = Network(clip_graph(weights), hardware)
 
     def preprocess(self, rgb: NDArray[np.uint8]) -> Bytes:
         """`rgb [H, W, 3]` squashed to a square `[224, 224, 3]`, so that nothing at the edges is lost."""

@@ -1,6 +1,7 @@
 """U²-Net-p: a class-agnostic mask of the salient object (Qin et al. 2020), on processors."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import label
 
 from service.models.hardware import Hardware
-from service.models.localizers.u2net_graph import SIDE_PX, mask_parts
+from service.models.localizers.u2net_graph import SIDE_PX, is_exact, mask_graph
 from service.models.ports import Floats, LocatorInput, PromptSet
-from service.models.processors import Network, uses_bfloat16
+from service.models.processors import Network, compiled, uses_bfloat16
 from service.models.resizing import resized_square
 from service.recognition.boxes import Detection, mask_extent
 
@@ -25,7 +26,10 @@ class U2NetP:
     """The network as the localizer and the segmenter use it."""
 
     def __init__(self, weights: Path, hardware: Hardware) -> None:
-        self._network = Network(mask_parts(weights, bfloat16=uses_bfloat16(hardware)), hardware)
+        model = mask_graph(weights, bfloat16=uses_bfloat16(hardware))
+        if uses_bfloat16(hardware) and not is_exact(compiled(model, hardware)):
+            model, hardware = mask_graph(weights, bfloat16=False), replace(hardware, bfloat16=False)
+        self._network = Network(model, hardware)
 
     def __call__(self, pictures: Sequence[Floats]) -> list[Floats]:
         """The masks `[320, 320]` of pictures `[3, 320, 320]`; the published graph takes one picture a call."""

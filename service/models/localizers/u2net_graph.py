@@ -1,62 +1,141 @@
-"""U²-Net-p's published graph, as far as the mask, in parts for processors that compute in bfloat16.
+"""U²-Net-p's published graph, as far as the mask, in a form that is faster for the same result.
 
-In bfloat16 the network is twice as fast, and all of its error is one convolution's, where numbers of some hundreds
-cancel out to some tens. With that one and the one before it in float32, boxes are those of the float32 network (mean
-IoU 0.996 on photographs and compositions; 0.97 without).
+Its six side outputs are brought to the mask's size and summed by products with fixed matrices. In bfloat16 the network
+is twice as fast, and nearly all of its error comes from one place, where numbers of some hundreds cancel out to some
+tens. With that kept in float32, boxes are those of the float32 network (mean IoU 0.986 on photographs and
+compositions; 0.91 without).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from service.models.processors import Part, core, openvino, ops, passes, preprocess
+import numpy as np
+from numpy.typing import NDArray
+
+from service.models.ports import Floats
+from service.models.processors import NodeFactory, core, openvino, ops, passes
 
 SIDE_PX = 320
-# Nodes by their names in the file. Before the two convolutions, of which the second's activation comes after:
-BEFORE = ("Concat_764", "Relu_683")
-AFTER = ("Relu_788",)
-BESIDE = ("Add_134", "Add_434", "Add_474", "Add_554", "Add_659", "Relu_681")  # computed before, and used after
+# Nodes by their names in the file.
+SIDES = ("Conv_945", "Conv_946", "Conv_966", "Conv_986", "Conv_1006", "Conv_1026")  # from the largest to the smallest
+SUM = "Conv_1047"
+EXACT = ("Conv_765", "Relu_766", "Resize_785", "Concat_786", "Conv_787", "Relu_788")  # in float32 at all events
+RESIZED = "Resize_785"
+MARK = "DisablePrecisionConversion_0"
+MARKED = b"""<net name="marked" version="11"><layers>
+<layer id="0" name="from" type="Parameter" version="opset1"><data shape="1" element_type="f32"/>
+<output><port id="0" precision="FP32"><dim>1</dim></port></output></layer>
+<layer id="1" name="marked" type="ReLU" version="opset1">
+<rt_info><attribute name="DisablePrecisionConversion" version="0" value="dynamic:f16"/></rt_info>
+<input><port id="0" precision="FP32"><dim>1</dim></port></input>
+<output><port id="1" precision="FP32"><dim>1</dim></port></output></layer>
+<layer id="2" name="to" type="Result" version="opset1">
+<input><port id="0" precision="FP32"><dim>1</dim></port></input></layer>
+</layers><edges><edge from-layer="0" from-port="0" to-layer="1" to-port="0"/>
+<edge from-layer="1" from-port="1" to-layer="2" to-port="0"/></edges></net>"""
+
+Node = Any
 
 
-def mask_parts(weights: Path, *, bfloat16: bool) -> list[Part]:
-    """From pixels `[1, 3, 320, 320]` to the mask `[1, 1, 320, 320]`, the first of the file's outputs, which is made of
-    all the others."""
-    if not bfloat16:
-        return [Part(_whole(weights))]
-    return [
-        _part(weights, (), (*BESIDE, *BEFORE)),
-        _part(weights, BEFORE, AFTER, exact=True),
-        _part(weights, (*BESIDE, *AFTER), ()),
-    ]
+def mask_graph(weights: Path, *, bfloat16: bool) -> openvino.Model:
+    """From pixels `[1, 3, 320, 320]` to the mask `[1, 1, 320, 320]`, the first of the file's outputs.
 
-
-def _whole(weights: Path) -> openvino.Model:
+    Args:
+        bfloat16: that is what it will be computed in, and `EXACT` is marked as what is not to be.
+    """
     model = core().read_model(weights)
     model.reshape([1, 3, SIDE_PX, SIDE_PX])
     model = openvino.Model([model.outputs[0].get_node()], model.get_parameters())
     folding = passes.Manager()
     folding.register_pass(passes.ConstantFolding())  # shapes, which are computed in the file
     folding.run_passes(model)
-    return model
+    if bfloat16:
+        _mark_exact(model)
+    return openvino.Model([_mask(_named(model))], model.get_parameters(), "u2netp")
 
 
-def _part(weights: Path, given: Sequence[str], wanted: Sequence[str], *, exact: bool = False) -> Part:
-    """What computes `wanted` (nothing: the mask) from `given` (nothing: the pixels)."""
-    model = _whole(weights)
-    nodes: dict[str, Any] = {node.get_friendly_name(): node for node in model.get_ordered_ops()}
-    inputs = [_input_instead(nodes[name]) for name in given] or model.get_parameters()
-    results = [ops.result(nodes[name]) for name in wanted] or model.get_results()
-    model = openvino.Model(results, inputs, "u2netp")
-    passed_on = preprocess.PrePostProcessor(model)
-    for place in range(len(given)):
-        passed_on.input(place).tensor().set_element_type(openvino.Type.bf16)
-    for place in range(len(wanted)):
-        passed_on.output(place).tensor().set_element_type(openvino.Type.bf16)
-    return Part(passed_on.build(), tuple(given), tuple(wanted), exact)
+def is_exact(network: openvino.CompiledModel) -> bool:
+    """Whether the marks had their effect."""
+    formats = {
+        name: node.get_rt_info()["runtimePrecision"].astype(str)
+        for node in network.get_runtime_model().get_ordered_ops()
+        for name in node.get_rt_info()["originalLayersNames"].astype(str).split(",")
+    }
+    return all(formats.get(name) == "f32" for name in EXACT)
 
 
-def _input_instead(node: Any) -> Any:
-    parameter = ops.parameter(node.output(0).shape, openvino.Type.f32)
-    for reader in node.output(0).get_target_inputs():
-        reader.replace_source_output(parameter.output(0))
-    return parameter
+def enlarging(length: int) -> Floats:
+    """The matrix `[320, length]` that enlarges linearly, with pixels' centres as in PyTorch."""
+    places = np.maximum((np.arange(SIDE_PX) + 0.5) * length / SIDE_PX - 0.5, 0)
+    before = places.astype(int)
+    after = np.minimum(before + 1, length - 1)
+    matrix = np.zeros((SIDE_PX, length), np.float32)
+    np.add.at(matrix, (np.arange(SIDE_PX), before), 1 - (places - before))
+    np.add.at(matrix, (np.arange(SIDE_PX), after), places - before)
+    return matrix
+
+
+def _named(model: openvino.Model) -> dict[str, Node]:
+    return {node.get_friendly_name(): node for node in model.get_ordered_ops()}
+
+
+def _mask(nodes: dict[str, Node]) -> Node:
+    """The file sums weighted side outputs after it has enlarged each. Here weights are the convolutions' own, and the
+    sum is one product: of all that is enlarged in one direction, on top of each other, with their matrices for the
+    other direction side by side."""
+    weights, [level] = (values.ravel() for values in _numbers(nodes[SUM]))
+    largest: Node = None
+    widened, matrices = [], []
+    for name, weight in zip(SIDES, weights, strict=True):
+        filters, [bias] = _numbers(nodes[name])
+        level += weight * bias.item()
+        convolution = nodes[name].input_value(0).get_node()
+        side = ops.convolution(convolution.input_value(0), _constant(filters * weight), [1, 1], [1, 1], [1, 1], [1, 1])
+        length = side.output(0).shape[2]
+        if largest is None:
+            largest = side
+            continue
+        matrices.append(enlarging(length))
+        widened.append(ops.matmul(ops.reshape(side, [length, length], False), _constant(matrices[-1]), False, True))
+    summed = ops.matmul(_constant(np.concatenate(matrices, axis=1)), ops.concat(widened, 0), False, False)
+    summed = ops.add(ops.reshape(summed, [1, 1, SIDE_PX, SIDE_PX], False), largest)
+    return ops.sigmoid(ops.add(summed, _constant(np.reshape(level, (1, 1, 1, 1)))))
+
+
+def _numbers(convolved: Node) -> Iterator[NDArray[np.float32]]:
+    """Weights and bias of a convolution, given the addition of its bias."""
+    yield convolved.input_value(0).get_node().input_value(1).get_node().data
+    yield convolved.input_value(1).get_node().data.ravel()
+
+
+def _constant(values: NDArray[np.float32]) -> Node:
+    return ops.constant(np.ascontiguousarray(values, np.float32))
+
+
+def _mark_exact(model: openvino.Model) -> None:
+    """Nodes keep marks as long as they stay as they are: of the enlarging one, only an older version does."""
+    nodes = _named(model)
+    nodes[RESIZED] = _older(nodes[RESIZED])
+    for name in EXACT:
+        nodes[name].set_rt_info(_mark(), MARK)
+        if f"{name}/WithoutBiases" in nodes:
+            nodes[f"{name}/WithoutBiases"].set_rt_info(_mark(), MARK)
+
+
+def _mark() -> Any:
+    """Marks are made by reading them in OpenVINO's own format."""
+    return _named(core().read_model(MARKED, b""))["marked"].get_rt_info()[MARK]
+
+
+def _older(resized: Node) -> Node:
+    """In the place of `resized`, the same as an older version's node."""
+    given, (height, width) = resized.input_value(0), resized.output(0).shape[2:]
+    factors = [height / given.get_shape()[2], width / given.get_shape()[3]]
+    constants = np.array([height, width]), np.array(factors, np.float32), np.array([2, 3])
+    inputs = [given, *(ops.constant(values).output(0) for values in constants)]
+    node = NodeFactory("opset4").create("Interpolate", inputs, resized.get_attributes())
+    for reader in resized.output(0).get_target_inputs():
+        reader.replace_source_output(node.output(0))
+    node.set_friendly_name(resized.get_friendly_name())
+    return node
