@@ -15,12 +15,14 @@ NEED_OWN_SERVER = ("limit", "peers", "observing")  # the models in reach, or set
 
 @dataclass(frozen=True)
 class Choices:
-    """seconds: of one load. rates: open loops, as parts of the best throughput of the closed ones. branches: None for
+    """seconds: of one load. turns: into how many parts each closed one over HTTP is divided, with the limit read in
+    between. rates: open loops, as parts of the best throughput of the closed ones. branches: None for
     the service's usual ones. Raises InvalidFields for what cannot be."""
 
     parts: frozenset[str] = frozenset(USUAL_PARTS)
     seconds: float = 8.0
     concurrency: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
+    turns: int = 1
     rates: tuple[float, ...] = (0.25, 0.5, 0.8, 1.0)
     batches: tuple[int, ...] = (1, 2, 4, 8)
     classes: tuple[int, ...] = (10, 100, 1_000, 10_000, 100_000)
@@ -47,6 +49,8 @@ class Choices:
                 problems.append(FieldProblem(name, "needs numbers above 0"))
         if self.seconds <= 0:
             problems.append(FieldProblem("seconds", "must be above 0"))
+        if self.turns < 1:
+            problems.append(FieldProblem("turns", "must be at least 1"))
         if self.memory_requests < 20:
             problems.append(FieldProblem("memory_requests", "must be at least 20"))
         out_of_reach = [part for part in NEED_OWN_SERVER if part in self.parts]

@@ -113,7 +113,7 @@ def joined(points: Sequence[Point]) -> Point:
         first_error=next((point.first_error for point in points if point.first_error), ""),
         concurrency=first.concurrency,
         rate_per_s=first.rate_per_s,
-        batch_sizes=first.batch_sizes,
+        batch_sizes=_means([point.batch_sizes for point in points]),
         server_cpu_s=_sum([point.server_cpu_s for point in points]),
         server_rss_mb=_most([point.server_rss_mb for point in points]),
         server_peak_rss_mb=_most([point.server_peak_rss_mb for point in points]),
@@ -125,6 +125,11 @@ def joined(points: Sequence[Point]) -> Point:
 def mean(values: Sequence[float | None]) -> float | None:
     told = [value for value in values if value is not None]
     return sum(told) / len(told) if told else None
+
+
+def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: mean([row.get(name) for row in rows]) or 0.0 for name in names}
 
 
 def _sum(values: Sequence[float | None]) -> float | None:

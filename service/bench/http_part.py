@@ -5,7 +5,7 @@ from typing import Any
 
 from service.bench.bare import Bare, Said
 from service.bench.choices import Choices
-from service.bench.figures import Point, mean
+from service.bench.figures import Point, joined, mean
 from service.bench.meter import Meter
 
 
@@ -27,13 +27,16 @@ def measure_http(meter: Meter, bare: Bare | None, choices: Choices, said: Said) 
     closed, singles = [], []
     limit = bare.read(choices.seconds) if bare else None
     for concurrency in choices.concurrency:
-        said(f"concurrency {concurrency}")
         alone = bare if concurrency == 1 else None  # what a lone caller is compared with, right before and after
-        singles += [asdict(alone.single(choices.seconds))] if alone else []
-        point = meter.closed(concurrency, choices.seconds)
-        singles += [asdict(alone.single(choices.seconds))] if alone else []
-        limit, point = _paired(bare, choices, limit, point)
-        closed.append(point)
+        points = []
+        for turn in range(choices.turns):
+            said(f"concurrency {concurrency}, turn {turn + 1} of {choices.turns}")
+            singles += [asdict(alone.single(choices.seconds))] if alone else []
+            point = meter.closed(concurrency, choices.seconds / choices.turns)
+            singles += [asdict(alone.single(choices.seconds))] if alone else []
+            limit, point = _paired(bare, choices, limit, point)
+            points.append(point)
+        closed.append(joined(points))
     best = max(point.per_s for point in closed)
     opened = []
     for share in choices.rates if best else ():

@@ -37,6 +37,7 @@ Random = Annotated[bool, typer.Option("--random-weights", help="The profile's mo
 Callers = Annotated[Text, typer.Option(help="Callers at a time, such as 1,8,64.")]
 Rates = Annotated[Text, typer.Option(help="Arrivals, as parts of the best throughput: 0.5,0.8.")]
 Batches = Annotated[Text, typer.Option(help="Batch sizes of the model-only limit.")]
+Turns = Annotated[int | None, typer.Option(help="Parts of each load, the limit in between: where it is noisy.")]
 Classes = Annotated[Text, typer.Option(help="Numbers of classes, such as 10,100000.")]
 Megapixels = Annotated[Text, typer.Option(help="Sizes of pictures, such as 0.3,100.")]
 Datasets = Annotated[Text, typer.Option(help="Numbers of datasets, such as 1,1000.")]
@@ -59,6 +60,7 @@ def bench(
     key: Key = None,
     profile: Profile = None,
     random_weights: Random = False,
+    turns: Turns = None,
     concurrency: Callers = None,
     rates: Rates = None,
     batches: Batches = None,

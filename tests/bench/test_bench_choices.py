@@ -39,6 +39,7 @@ def test_quick_is_fewer_points_and_what_is_given_wins() -> None:
         ({"concurrency": (1, 0)}, "concurrency"),
         ({"rates": ()}, "rates"),
         ({"seconds": 0.0}, "seconds"),
+        ({"turns": 0}, "turns"),
         ({"memory_requests": 5}, "memory_requests"),
         ({"url": "http://here", "only": ("limit",)}, "url"),
     ],

@@ -87,3 +87,5 @@ def test_several_measurements_of_one_load_are_joined() -> None:
     both = joined([point(server_rss_mb=10.0, limit_per_s=4.0), point(statuses={"200": 1}, server_rss_mb=30.0)])
     assert (both.seconds, both.requests, both.statuses) == (4.0, 6, {"200": 6, "503": 1})
     assert (both.server_rss_mb, both.limit_per_s, both.server_cpu_s) == (30.0, 4.0, None)
+    sizes = joined([point(batch_sizes={"encoder": 1.0}), point(batch_sizes={"encoder": 2.0, "segmenter": 3.0})])
+    assert sizes.batch_sizes == {"encoder": 1.5, "segmenter": 3.0}

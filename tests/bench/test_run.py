@@ -16,7 +16,7 @@ def test_a_run_measures_the_models_the_service_and_what_they_cost(
     settings = {"MODELS_CACHE": str(models_cache), "OFFLINE": "1", "THREADS": "1", "PROFILE": "embedded"}
     for name, value in settings.items():
         monkeypatch.setenv(f"L2R2_{name}", value)
-    points = "--only limit,http,sizes --seconds 0.2 --concurrency 1,2 --rates 0.5 --batches 1"
+    points = "--only limit,http,sizes --seconds 0.2 --turns 2 --concurrency 1,2 --rates 0.5 --batches 1"
     options = [*points.split(), "--megapixels", "0.1", "--branches", "full,fg", "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(app, ["bench", *options])
     assert result.exit_code == 0, result.output
@@ -33,5 +33,6 @@ def test_a_run_measures_the_models_the_service_and_what_they_cost(
         assert row["server_peak_rss_mb"] >= row["server_rss_mb"] * 0.99 > 100
     assert closed[0]["batch_sizes"]["encoder"] == 1
     assert closed[0]["limit_per_s"] > 0
+    assert len(found["http"]["singles"]) == 4  # before and after each of two turns
     assert found["machine"]["settings"]["threads"] == 1
     assert {bar["name"] for bar in found["bars"]} == {"p50 at concurrency 1 / (decode + models at batch 1)"}
