@@ -32,6 +32,7 @@ def folder(pictures: Path, tmp_path: Path) -> Path:
     return shutil.copytree(pictures, tmp_path / "work")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
 def test_blocks_run_in_their_order(page: Path, server: RunningService, folder: Path) -> None:
     blocks = [block for block in blocks_of(page) if block.is_run and not block.is_slow]

@@ -56,6 +56,7 @@ def test_the_curl_examples_print_what_is_shown(server: RunningService, tmp_path:
     assert agree(printed, shown), printed
 
 
+@pytest.mark.thorough
 def test_every_example_of_the_method_runs(
     server: RunningService, tmp_path: Path, photographs: dict[str, bytes]
 ) -> None:
@@ -81,6 +82,7 @@ def at(server: RunningService, script: str) -> str:
     return script.replace("http://localhost:8000", server.url).replace("localhost:8000", server.url[7:])
 
 
+@pytest.mark.thorough
 def test_the_python_examples_run(
     server: RunningService, tmp_path: Path, photographs: dict[str, bytes], models_cache: Path
 ) -> None:
@@ -98,6 +100,7 @@ def test_the_python_examples_run(
     assert view.startswith("label='rocket'")
 
 
+@pytest.mark.thorough
 def test_the_commands_for_many_pictures_run(
     server: RunningService, tmp_path: Path, photographs: dict[str, bytes]
 ) -> None:

@@ -116,6 +116,7 @@ def listing(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.thorough
 def test_a_running_service_writes_into_its_data_folder_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models_cache: Path, photographs: dict[str, bytes]
 ) -> None:
