@@ -11,6 +11,7 @@ from pathlib import Path
 from service.cli.outputs.coco import coco_json
 from service.cli.outputs.label_studio import label_studio_json
 from service.cli.outputs.lines import CsvLines, Found, JsonLines, Lines
+from service.cli.outputs.locking import behind_links
 from service.cli.outputs.rows import Record
 from service.cli.outputs.table import check_parquet, parquet_bytes
 from service.errors import FieldProblem, InvalidFields, OutputRefused
@@ -90,4 +91,4 @@ class Output:
         place = {path: number for number, path in enumerate(order)}
         records = {record.path: record for record in JsonLines.records(self.lines.path)}
         found = sorted(records.values(), key=lambda record: place.get(record.path, len(place)))
-        write_whole(self.path, self.write(found, labels))
+        write_whole(behind_links(self.path), self.write(found, labels))

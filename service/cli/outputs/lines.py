@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 
-from service.cli.outputs.locking import locked, refusal
+from service.cli.outputs.locking import behind_links, locked, refusal
 from service.cli.outputs.rows import COLUMNS, Record, flat, json_bytes
 from service.errors import OutputRefused
 
@@ -83,7 +83,8 @@ class Lines(ABC):
         Raises:
             OutputRefused: it holds something else, or answers to another question, or another process is writing it.
         """
-        found, draft = Found(), path.with_name(f".{path.name}.part")
+        found, place = Found(), behind_links(path)
+        draft = place.with_name(f".{place.name}.part")
         if not path.exists():
             return found
         try:
@@ -98,7 +99,7 @@ class Lines(ABC):
                         found.answered.add(answer.path)
                         found.version = found.version or answer.version
                         kept.write(answer.line)
-                draft.replace(path)
+                draft.replace(place)
         except OSError as error:
             raise refusal(path, error) from None
         except (ValueError, KeyError, TypeError, csv.Error):

@@ -11,6 +11,11 @@ from service.errors import OutputRefused, ServiceError, StorageFull
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def behind_links(path: Path) -> Path:
+    """The file itself, to be replaced in place of a link that somebody has laid to it."""
+    return Path(os.path.realpath(path))
+
+
 def refusal(path: Path, error: OSError) -> ServiceError:
     kind = StorageFull if error.errno in FULL else OutputRefused
     return kind(f"{path} cannot be written: {error.strerror}")
