@@ -1,4 +1,4 @@
-"""For MkDocs: adds the pages that are made of the code."""
+"""For MkDocs: puts what is made of the code in the place of the files that stand for it in the repository."""
 
 from collections.abc import Callable, Mapping
 
@@ -20,5 +20,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, made in PAGES.items():
+        standing_in = files.get_file_from_path(path)
+        if standing_in is not None:
+            files.remove(standing_in)
         files.append(File.generated(config, path, content=made()))
     return files

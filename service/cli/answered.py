@@ -25,7 +25,7 @@ from service.client import (
     UnauthorizedError,
     UnavailableError,
 )
-from service.errors import ServiceError
+from service.errors import FileUnreadable, ServiceError
 
 if TYPE_CHECKING:
     from service.cli.outputs import Output
@@ -49,7 +49,7 @@ class Tally:
             return
         self.failed += 1
         code, detail = (
-            (error.code, error.detail) if isinstance(error, ServiceError) else ("file_unreadable", str(error))
+            (error.code, error.detail) if isinstance(error, ServiceError) else (FileUnreadable.code, str(error))
         )
         say("failed", f"{outcome.asked}: {detail}", path=outcome.asked, code=code, detail=detail)
 

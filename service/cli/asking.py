@@ -53,7 +53,7 @@ class Answering:
 
 @contextmanager
 def local(classes: Classes, wishes: Wishes, profile: str | None, concurrency: int) -> Iterator[Answering]:
-    """Raises InvalidFields, BadRequest, SettingsError, WeightsError."""
+    """Raises InvalidFields, FileUnreadable, SettingsError, WeightsError."""
     if classes.dataset is not None:
         raise InvalidFields(FieldProblem("dataset", "is kept by a service; name it by --server"))
     options = read_options(wishes.pairs, wishes.named)
@@ -68,7 +68,7 @@ def local(classes: Classes, wishes: Wishes, profile: str | None, concurrency: in
 
 @contextmanager
 def remote(classes: Classes, wishes: Wishes, service: Service, concurrency: int) -> Iterator[Answering]:
-    """Raises InvalidFields, BadRequest, and what the service refuses."""
+    """Raises InvalidFields, FileUnreadable, and what the service refuses."""
     fields = typed_fields(wishes.pairs, wishes.named)
     with service.opened(Retries()) as client:
         if classes.dataset is not None:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from service.errors import BadRequest, DatabaseCorrupt, DatasetConflict, StorageFull
+from service.errors import DatabaseCorrupt, DatasetConflict, FileMissing, FileUnreadable, OutputRefused, StorageFull
 
 if TYPE_CHECKING:
     from service.datasets.database import Database
@@ -87,7 +87,8 @@ def _reading(file: Path) -> AbstractContextManager[IO[str]]:
     try:
         return nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise BadRequest(f"{file} cannot be read: {error.strerror}") from None
+        kind = FileMissing if isinstance(error, FileNotFoundError) else FileUnreadable
+        raise kind(f"{file} cannot be read: {error.strerror}") from None
 
 
 def _write(out: Path, lines: Iterator[bytes]) -> None:
@@ -111,4 +112,4 @@ def _writing(out: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise StorageFull(f"{out} cannot be written: {error.strerror}") from None
-        raise BadRequest(f"{out} cannot be written: {error.strerror}") from None
+        raise OutputRefused(f"{out} cannot be written: {error.strerror}") from None

@@ -123,13 +123,13 @@ def _measure(choices: "Choices", out: Path, headers: Mapping[str, str]) -> None:
 
 
 def _check_extra() -> None:
-    """Raises SettingsError where the extra is not installed."""
+    """Raises PackageMissing where the extra is not installed."""
     from importlib.util import find_spec
 
-    from service.errors import SettingsError
+    from service.errors import PackageMissing
 
     if not find_spec("psutil") or not find_spec("matplotlib"):
-        raise SettingsError("measuring needs psutil and matplotlib: pip install '.[bench]'")
+        raise PackageMissing("measuring needs psutil and matplotlib: pip install '.[bench]'")
 
 
 def _texts(text: str | None) -> tuple[str, ...] | None:

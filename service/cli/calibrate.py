@@ -16,7 +16,7 @@ from rich.table import Table
 from service.cli.remote import DEFAULT_URL, Key, Name, Service, Url
 from service.cli.remote_looks import Eye, encoded
 from service.client import CalibrationOptions, CalibrationReport, Client, Dataset, Models, Retries, TooLargeError
-from service.errors import BadRequest
+from service.errors import BodyTooLarge, DatasetBuildFailed, DatasetBuilding
 
 if TYPE_CHECKING:
     from service.evaluation.labelled import Labelled
@@ -57,12 +57,12 @@ def calibrate(
 def _send(
     client: Client, name: str, items: Sequence[dict[str, Any]], wishes: CalibrationOptions, cache: Path | None
 ) -> CalibrationReport:
-    """Raises BadRequest, saying what helps, where the service does not take so much at once."""
+    """Raises BodyTooLarge, saying what helps, where the service does not take so much at once."""
     try:
         return client.datasets.calibrate(name, items, **wishes)
     except TooLargeError as error:
         kept = f"the embeddings are kept in {cache}" if cache else "with --cache FILE the embeddings would be kept"
-        raise BadRequest(f"{error.detail}; {HOW_TO_SEND_MORE}; {kept}") from None
+        raise BodyTooLarge(f"{error.detail}; {HOW_TO_SEND_MORE}; {kept}") from None
 
 
 def _items(
@@ -98,19 +98,20 @@ def _items(
 
 
 def _check_built(dataset: Dataset) -> None:
-    """Raises BadRequest while the content shown is not yet what answers."""
+    """Raises DatasetBuilding, DatasetBuildFailed while the content shown is not yet what answers."""
     if dataset.building is not None:
         why = f"cannot be built: {dataset.failure}" if dataset.failure else f"is {dataset.progress:.0%} built"
-        raise BadRequest(f"the newest version of {dataset.name} {why}; calibrate it when `l2r2 datasets list` says "
+        kind = DatasetBuildFailed if dataset.failure else DatasetBuilding
+        raise kind(f"the newest version of {dataset.name} {why}; calibrate it when `l2r2 datasets list` says "
                          "that it is ready")  # fmt: skip
 
 
 def _check_size(row: dict[str, Any], branches: int, count: int, most_bytes: int) -> None:
-    """Raises BadRequest, when one picture has been looked at, where all views of all pictures are too much to send."""
+    """Raises BodyTooLarge, after the first picture, where all views of all pictures are too much to send."""
     needed_bytes = count * (len(json.dumps(row)) + len(row["embeddings"]["full"]) * (branches - len(row["embeddings"])))
     if needed_bytes > most_bytes:
         detail = f"the embeddings of {count} pictures in {branches} views would be {needed_bytes} bytes"
-        raise BadRequest(f"{detail}; the service accepts {most_bytes}: {HOW_TO_SEND_MORE}")
+        raise BodyTooLarge(f"{detail}; the service accepts {most_bytes}: {HOW_TO_SEND_MORE}")
 
 
 def _context(dataset: Dataset, models: Models) -> str:

@@ -79,7 +79,7 @@ def classify(
 
 
 def _output(out: Path | None, form: str | None, resume: bool, overwrite: bool, question: str) -> "Output | None":
-    """Raises InvalidFields, BadRequest, SettingsError, before any model is loaded."""
+    """Raises InvalidFields, OutputRefused, PackageMissing, before any model is loaded."""
     from service.cli.outputs import Output, format_of
 
     if out is None:

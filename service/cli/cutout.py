@@ -39,13 +39,13 @@ def cutout(
     ] = None,
 ) -> None:
     """Cut the objects out of a collection, and list the cut-outs that a person should look at."""
-    from service.errors import SettingsError
+    from service.errors import PackageMissing
 
     try:
         from service.evaluation.cutout.options import CutoutOptions
         from service.evaluation.cutout.review import DEFAULT_THRESHOLDS, Thresholds
     except ModuleNotFoundError as error:
-        raise SettingsError(f"cut-outs are checked with {error.name}: pip install '.[evaluate]'") from None
+        raise PackageMissing(f"cut-outs are checked with {error.name}: pip install '.[evaluate]'") from None
     options = CutoutOptions(ground, frame, margin, picture_format, tuple(prompt or ()))
     area = DEFAULT_THRESHOLDS.min_area if min_area is None else min_area
     summary = _run(data, out, options, Thresholds(min_score=min_score, min_area=area), profile, workers)

@@ -15,7 +15,7 @@ from service.cli.backup import export_datasets, import_datasets
 from service.cli.calibrate import calibrate
 from service.cli.remote import DEFAULT_URL, Key, Name, Service, Url
 from service.client import Client, Dataset, calls
-from service.errors import BadRequest
+from service.errors import FieldProblem, FileUnreadable, InvalidFields
 
 app = typer.Typer(no_args_is_help=True)
 app.command("calibrate")(calibrate)
@@ -87,18 +87,18 @@ def with_examples(classes: Any, folder: Path, weight: float) -> list[dict[str, A
     """The classes with the pictures of `folder/<class>/`; folders of other names are further classes.
 
     Raises:
-        BadRequest: no such pictures, or no list of classes.
+        FileUnreadable: no such pictures. InvalidFields: no list of classes.
     """
     from service.datasets.spec import clean_name
     from service.evaluation.labelled import SUFFIXES
 
     if not isinstance(classes, list):
-        raise BadRequest("classes must be a list")
+        raise InvalidFields(FieldProblem("classes", "must be a list"))
     named = [dict(entry) if isinstance(entry, dict) else {"name": entry} for entry in classes]
     by_name = {clean_name(str(entry.get("name"))): entry for entry in named}
     pictures = [path for path in sorted(folder.glob("*/*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
     if not pictures:
-        raise BadRequest(f"{folder} holds no pictures in folders named by their class")
+        raise FileUnreadable(f"{folder} holds no pictures in folders named by their class")
     for path in pictures:
         name = clean_name(path.parent.name)
         if name not in by_name:
@@ -148,7 +148,7 @@ def _content(classes: str | None, file: Path | None) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
         document = json.loads(text) if file.suffix == ".json" else None
     except ValueError as error:  # of the encoding, or of JSON
-        raise BadRequest(f"{file} cannot be read: {error}") from None
+        raise FileUnreadable(f"{file} cannot be read: {error}") from None
     if document is not None:
         return document if isinstance(document, dict) else {"classes": document}
     return {"classes": [line.strip() for line in text.splitlines() if line.strip()]}

@@ -19,13 +19,13 @@ def demo(
     from service.cli.local import load_recognizer
     from service.cli.render import report, save_overlay
     from service.datasets.spec import ClassEntry, DatasetSpec
-    from service.errors import SettingsError
+    from service.errors import PackageMissing
     from service.stages.options import Options
 
     try:
         images = [photograph_png(name) for name in PHOTOGRAPHS]
     except ModuleNotFoundError:
-        raise SettingsError("the photographs come with scikit-image: pip install '.[demo]'") from None
+        raise PackageMissing("the photographs come with scikit-image: pip install '.[demo]'") from None
     spec = DatasetSpec(tuple(ClassEntry(name) for name in CLASSES))
     console = Console()
     with load_recognizer(profile) as local:

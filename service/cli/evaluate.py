@@ -92,8 +92,8 @@ def _check_fusions(fusions: str | None) -> None:
 
 
 def _prepare(out: Path | None) -> None:
-    """Raises BadRequest, before any picture is looked at, where the report cannot be written or drawn."""
-    from service.errors import BadRequest
+    """Before any picture is looked at. Raises OutputRefused, PackageMissing: the report cannot be written or drawn."""
+    from service.errors import OutputRefused
     from service.evaluation.report.html import check_extra
 
     if out is None:
@@ -102,7 +102,7 @@ def _prepare(out: Path | None) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadRequest(f"{out} cannot be written to: {error}") from None
+        raise OutputRefused(f"{out} cannot be written to: {error}") from None
 
 
 def _shown(branches: str | None, combinations: Sequence[tuple[str, ...]], profile: str | None) -> list[str] | None:

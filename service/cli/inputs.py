@@ -4,7 +4,7 @@ import glob
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from service.errors import BadRequest
+from service.errors import FileMissing
 
 
 def pictures_of(arguments: Iterable[str]) -> list[str]:
@@ -12,13 +12,13 @@ def pictures_of(arguments: Iterable[str]) -> list[str]:
     A file that is named counts whatever its name says, others if it says that they are pictures.
 
     Raises:
-        BadRequest: an argument that stands for nothing.
+        FileMissing: an argument that stands for nothing.
     """
     found: dict[str, None] = {}
     for argument in arguments:
         paths = list(_meant(argument))
         if not paths:
-            raise BadRequest(f"{argument} is no file, and no folder or pattern with pictures in it")
+            raise FileMissing(f"{argument} is no file, and no folder or pattern with pictures in it")
         found.update(dict.fromkeys(paths))
     return list(found)
 

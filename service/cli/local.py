@@ -84,20 +84,20 @@ def read_document(
     """A class list from names, or from a JSON document as POST /datasets takes it.
 
     Raises:
-        BadRequest, InvalidFields.
+        FileUnreadable, InvalidFields.
     """
-    from service.errors import BadRequest, FieldProblem, InvalidFields
+    from service.errors import FieldProblem, FileUnreadable, InvalidFields
 
     if (classes is None) == (file is None):
         raise InvalidFields(FieldProblem("classes", "give either --classes or --spec"))
     try:
         document = json.loads(file.read_text(encoding="utf-8")) if file is not None else {}
     except (OSError, ValueError, RecursionError) as error:
-        raise BadRequest(f"{file} cannot be read: {error}") from None
+        raise FileUnreadable(f"{file} cannot be read: {error}") from None
     if isinstance(document, list):
         document = {"classes": document}
     if not isinstance(document, dict):
-        raise BadRequest(f"{file} holds no JSON object and no list of names")
+        raise FileUnreadable(f"{file} holds no JSON object and no list of names")
     if classes is not None:
         document["classes"] = [name.strip() for name in classes.split(",")]
     document |= {"templates": list(templates)} if templates else {}
@@ -108,7 +108,7 @@ def read_document(
 def read_spec(
     classes: str | None, file: Path | None, templates: Sequence[str] | None, look_for: Sequence[str] | None
 ) -> "DatasetSpec":
-    """As `read_document`, checked as the service would do it. Raises BadRequest, InvalidFields."""
+    """As `read_document`, checked as the service would do it. Raises FileUnreadable, InvalidFields."""
     from service.client.recognizing import spec_of
 
     return spec_of(read_document(classes, file, templates, look_for))

@@ -63,7 +63,7 @@ def gather(
     Raises:
         ServiceError: nothing to read, or a name that is not known.
     """
-    from service.errors import BadRequest
+    from service.errors import FileUnreadable
     from service.evaluation.methods import check_labels
 
     pictures, spec = _read(source)
@@ -78,7 +78,7 @@ def gather(
     seen = [(picture, look) for picture, look in zip(pictures, found, strict=True) if not isinstance(look, str)]
     unreadable = tuple(look for look in found if isinstance(look, str))
     if not seen:
-        raise BadRequest(f"no picture can be read, such as {unreadable[0]}")
+        raise FileUnreadable(f"no picture can be read, such as {unreadable[0]}")
     if unreadable:
         about["unreadable pictures"] = str(len(unreadable))
     return Material(

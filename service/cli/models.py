@@ -65,9 +65,9 @@ def verify(names: Names = None) -> None:
 
 
 def _rows(names: Iterable[str] | None) -> "list[Model]":
-    """Raises SettingsError for a name that is neither a model nor a profile."""
+    """Raises InvalidFields for a name that is neither a model nor a profile."""
     from service.engine import chosen_models
-    from service.errors import SettingsError
+    from service.errors import FieldProblem, InvalidFields
     from service.models.catalog import MODELS, PROFILES
     from service.settings import load_settings
 
@@ -81,7 +81,7 @@ def _rows(names: Iterable[str] | None) -> "list[Model]":
             rows.append(MODELS[name])
         else:
             known = f"models {', '.join(MODELS)}; profiles {', '.join(PROFILES)}"
-            raise SettingsError(f"{name!r} is not known; known are the {known}")
+            raise InvalidFields(FieldProblem("model", f"{name!r} is not known; known are the {known}"))
     return [row for row in dict.fromkeys(rows) if row.source is not None]
 
 

@@ -127,10 +127,10 @@ class _Models:
 
 
 def _check_folders(data: Path, out: Path) -> None:
-    from service.errors import BadRequest
+    from service.errors import OutputRefused
 
     if data.is_dir() and out.resolve().is_relative_to(data.resolve()):
-        raise BadRequest(f"{out} lies in {data}: what is made there would be taken for data the next time")
+        raise OutputRefused(f"{out} lies in {data}: what is made there would be taken for data the next time")
 
 
 def _report(summary: "VariantsSummary") -> None:

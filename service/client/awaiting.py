@@ -9,6 +9,7 @@ import httpx
 
 from service.client import calls
 from service.client.awaiting_datasets import AsyncDatasets
+from service.client.bounding import LATE
 from service.client.calls import Call
 from service.client.connecting import DEFAULT_URL, Connection, Timeouts
 from service.client.dataset_results import Models
@@ -20,6 +21,7 @@ from service.client.several import Progress, by_tasks
 
 Read = TypeVar("Read")
 Asked = TypeVar("Asked", bound=Picture)
+AFTER_S = 0.1  # limits of httpx's own, which tell what was waited for, come first
 
 
 class AsyncClient:
@@ -90,9 +92,13 @@ class AsyncClient:
             await asyncio.sleep(wait_s)
 
     async def _once(self, call: Call[Any], attempts: Attempts) -> httpx.Response | httpx.RequestError:
+        request = self._connection.request(call, attempts)
+        limit_s = self._connection.limit_s(call, attempts) + AFTER_S
         try:
-            async with self._http.stream(**self._connection.request(call, attempts)) as response:
+            async with asyncio.timeout(limit_s), self._http.stream(**request) as response:
                 await self._connection.bound(call, attempts, response).aread()
                 return response
         except httpx.RequestError as error:
             return error
+        except TimeoutError:
+            return httpx.ReadTimeout(LATE)

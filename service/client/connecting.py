@@ -21,7 +21,8 @@ DEADLINE_HEADER = "X-Request-Timeout-Ms"
 @dataclass(frozen=True)
 class Timeouts:
     """Seconds for one attempt: to connect, to send and to receive a piece, and to wait for a free connection. Receiving
-    includes the service's work, so it should be longer than the service's own limit."""
+    includes the service's work, so it should be longer than the service's own limit. However many pieces there are, all
+    of it ends with the call's `deadline_s`, or that of `Retries`."""
 
     connect_s: float = 10.0
     read_s: float = 90.0
@@ -70,6 +71,10 @@ class Connection:
             "timeout": self.timeouts.within(attempts.left_s, _patience_s(call, attempts)),
             **call.content,
         }
+
+    def limit_s(self, call: Call[Any], attempts: Attempts) -> float:
+        """Of one attempt as a whole, in however many pieces it goes and comes."""
+        return _patience_s(call, attempts) or attempts.left_s
 
     def bound(self, call: Call[Any], attempts: Attempts, response: httpx.Response) -> httpx.Response:
         """An answer that has begun, which ends by the deadline too; long work is over then, and need not."""

@@ -13,6 +13,7 @@ from service.client.connecting import DEFAULT_URL, Connection, Timeouts
 from service.client.dataset_results import Models
 from service.client.options import ClassifyOptions
 from service.client.pictures import Picture
+from service.client.punctual import make_punctual, over_in
 from service.client.results import Answer, Outcome
 from service.client.retrying import Attempts, Retries
 from service.client.several import Progress, by_threads
@@ -42,6 +43,7 @@ class Client:
         self._connection = Connection.to(url, key, timeouts, retries)
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         self._http = httpx.Client(limits=limits, transport=transport)
+        make_punctual(self._http)
         self._closing = threading.Event()
         self.datasets = Datasets(self.made, self._closing)
 
@@ -106,8 +108,9 @@ class Client:
                 raise error
 
     def _once(self, call: Call[Any], attempts: Attempts) -> httpx.Response | httpx.RequestError:
+        request = self._connection.request(call, attempts)
         try:
-            with self._http.stream(**self._connection.request(call, attempts)) as response:
+            with over_in(self._connection.limit_s(call, attempts)), self._http.stream(**request) as response:
                 self._connection.bound(call, attempts, response).read()
                 return response
         except httpx.RequestError as error:

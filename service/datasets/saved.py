@@ -14,7 +14,7 @@ from service.datasets.contents import VersionRow
 from service.datasets.fingerprints import from_json, texts_key_of, version_of
 from service.datasets.records import Origin
 from service.datasets.spec import DatasetSpec, check_dataset_name
-from service.errors import BadRequest, ServiceError
+from service.errors import FileUnreadable, ServiceError
 
 FORMAT = 1
 HEADER = {"backup": "l2r2", "format": FORMAT}
@@ -72,11 +72,11 @@ def restorable(lines: Iterable[str]) -> Iterator[Restorable]:
     """The datasets of a backup, one after the other.
 
     Raises:
-        BadRequest: the line that is not what it must be, or the missing end; what came before it is sound.
+        FileUnreadable: the line that is not what it must be, or the missing end; what came before it is sound.
     """
     numbered = enumerate(lines, 1)
     if _parsed(1, next(numbered, (1, ""))[1]) != HEADER:
-        raise BadRequest(f"not a backup of `l2r2 datasets export` in format {FORMAT}")
+        raise FileUnreadable(f"not a backup of `l2r2 datasets export` in format {FORMAT}")
     pictures: dict[str, bytes] = {}
     for number, line in numbered:
         found = _line(number, _parsed(number, line))
@@ -85,19 +85,19 @@ def restorable(lines: Iterable[str]) -> Iterator[Restorable]:
                 return
             case SavedPicture():
                 if hashlib.sha256(found.data).hexdigest() != found.picture:
-                    raise BadRequest(f"line {number}: picture {found.picture} is not what was saved")
+                    raise FileUnreadable(f"line {number}: picture {found.picture} is not what was saved")
                 pictures[found.picture] = found.data
             case SavedDataset():
                 yield Restorable(found, _contents(number, found), pictures)
                 pictures = {}
-    raise BadRequest("the backup was cut short: it has no last line")
+    raise FileUnreadable("the backup was cut short: it has no last line")
 
 
 def _parsed(number: int, line: str) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
-        raise BadRequest(f"line {number} is not JSON; the backup was cut short or is damaged") from None
+        raise FileUnreadable(f"line {number} is not JSON; the backup was cut short or is damaged") from None
 
 
 def _line(number: int, document: Any) -> SavedPicture | SavedDataset | SavedEnd:
@@ -106,7 +106,7 @@ def _line(number: int, document: Any) -> SavedPicture | SavedDataset | SavedEnd:
     try:
         return kind.model_validate(document)
     except ValidationError as error:
-        raise BadRequest(f"line {number}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from None
+        raise FileUnreadable(f"line {number}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from None
 
 
 def _contents(number: int, saved: SavedDataset) -> dict[str, tuple[VersionRow, DatasetSpec]]:
@@ -117,9 +117,9 @@ def _contents(number: int, saved: SavedDataset) -> dict[str, tuple[VersionRow, D
             spec = from_json(json.dumps(entry.content))
             found[entry.version] = VersionRow(version_of(spec), texts_key_of(spec), len(spec.classes)), spec
     except (ValueError, ServiceError) as error:
-        raise BadRequest(f"line {number}: {saved.dataset!r}: {error}") from None
+        raise FileUnreadable(f"line {number}: {saved.dataset!r}: {error}") from None
     answering = {version for version in (saved.current, saved.pending) if version is not None}
     sound = all(row.version == version for version, (row, _) in found.items())
     if not sound or not answering or not answering <= set(found):
-        raise BadRequest(f"line {number}: {saved.dataset!r} is not what was saved")
+        raise FileUnreadable(f"line {number}: {saved.dataset!r} is not what was saved")
     return found

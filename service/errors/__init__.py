@@ -2,6 +2,11 @@
 
 ServiceError
 ├── BadRequest                 400  malformed_request
+│   ├── FileMissing            400  file_missing            (these five: said by the command line)
+│   ├── FileUnreadable         400  file_unreadable
+│   ├── OutputRefused          400  output_refused
+│   ├── PackageMissing         400  package_missing
+│   └── WorkerEnded            400  worker_ended
 ├── InvalidFields              422  invalid_fields
 │   ├── UrlRefused             422  url_refused
 │   └── UrlFailed              422  url_failed
@@ -53,6 +58,7 @@ from service.errors.datasets import (
     EncoderUnavailable,
     StorageFull,
 )
+from service.errors.local import FileMissing, FileUnreadable, OutputRefused, PackageMissing, WorkerEnded
 from service.errors.pictures import ImageError, ImageTooLarge, ImageTruncated, ImageUnreadable, ImageUnsupported
 from service.errors.requests import (
     BadRequest,
@@ -97,6 +103,8 @@ __all__ = [
     "DownloadFailed",
     "EncoderUnavailable",
     "FieldProblem",
+    "FileMissing",
+    "FileUnreadable",
     "Forbidden",
     "HeadTooLarge",
     "ImageError",
@@ -109,7 +117,9 @@ __all__ = [
     "ModelFailed",
     "NotFound",
     "NotReady",
+    "OutputRefused",
     "Overloaded",
+    "PackageMissing",
     "ProtocolUnsupported",
     "RateLimited",
     "RequestTimeout",
@@ -124,4 +134,5 @@ __all__ = [
     "WeightsError",
     "WeightsMismatch",
     "WeightsMissing",
+    "WorkerEnded",
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from service.datasets.spec import clean_name
-from service.errors import BadRequest
+from service.errors import FileUnreadable, PackageMissing
 from service.recognition.boxes import Box
 
 SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -46,17 +46,17 @@ def read_labelled(data: Path) -> list[Labelled]:
     a picture's folder is its label, and the folders above that its part.
 
     Raises:
-        BadRequest: nothing to read, a column is missing, or a value cannot be meant.
+        FileUnreadable, PackageMissing: nothing to read, a column is missing, or a value cannot be meant.
     """
     if data.is_dir():
         pictures = list(_walk(data))
         if not pictures:
-            raise BadRequest(f"{data} holds no pictures in folders named by their label")
+            raise FileUnreadable(f"{data} holds no pictures in folders named by their label")
         return pictures
     rows = _parquet_rows(data) if data.suffix.lower() == ".parquet" else _csv_rows(data)
     missing = [name for name in NEEDED_COLUMNS if not rows or name not in rows[0]]
     if missing:
-        raise BadRequest(f"{data} has no rows or no column {', '.join(missing)}")
+        raise FileUnreadable(f"{data} has no rows or no column {', '.join(missing)}")
     return [_labelled(data, number, row) for number, row in enumerate(rows, 1)]
 
 
@@ -72,18 +72,18 @@ def _csv_rows(table: Path) -> list[dict[str, Any]]:
         with table.open(encoding="utf-8-sig", newline="") as file:
             return list(csv.DictReader(file))
     except (OSError, ValueError, csv.Error) as error:
-        raise BadRequest(f"{table} cannot be read: {error}") from None
+        raise FileUnreadable(f"{table} cannot be read: {error}") from None
 
 
 def _parquet_rows(table: Path) -> list[dict[str, Any]]:
     try:
         from pyarrow import ArrowException, parquet
     except ModuleNotFoundError:
-        raise BadRequest("parquet tables are read by pyarrow: pip install '.[evaluate]'") from None
+        raise PackageMissing("parquet tables are read by pyarrow: pip install '.[evaluate]'") from None
     try:
         rows: list[dict[str, Any]] = parquet.read_table(table).to_pylist()
     except (OSError, ArrowException) as error:
-        raise BadRequest(f"{table} cannot be read: {error}") from None
+        raise FileUnreadable(f"{table} cannot be read: {error}") from None
     return rows
 
 
@@ -105,7 +105,7 @@ def _labelled(table: Path, number: int, row: Mapping[str, Any]) -> Labelled:
             _metadata(row.get("metadata") or {}),
         )
     except ValueError as error:
-        raise BadRequest(f"{table}, row {number}: {error}") from None
+        raise FileUnreadable(f"{table}, row {number}: {error}") from None
 
 
 def _metadata(given: Any) -> dict[str, str]:

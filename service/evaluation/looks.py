@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.datasets.spec import DatasetSpec
-from service.errors import BadRequest
+from service.errors import FileUnreadable
 from service.recognizer import Recognizer
 from service.stages.options import Options
 
@@ -58,7 +58,7 @@ class LooksFile:
     """Looks by picture (SHA-256 of its bytes) and context; what is kept survives a killed run."""
 
     def __init__(self, path: Path, context: str) -> None:
-        """Raises BadRequest, as all methods do, for a file of another kind and one that another process has locked."""
+        """Raises FileUnreadable, as all methods do, for a file of another kind and one that another process locked."""
         self._path, self._context = path, context
         self._unsaved = 0
         with self._refusing():
@@ -76,7 +76,7 @@ class LooksFile:
         try:
             yield
         except (OSError, sqlite3.Error) as error:
-            raise BadRequest(f"{self._path} cannot keep embeddings: {error}") from None
+            raise FileUnreadable(f"{self._path} cannot keep embeddings: {error}") from None
 
     def __enter__(self) -> "LooksFile":
         return self

@@ -15,7 +15,7 @@ const NAMED_COLOURS = { black: "#000000", white: "#ffffff" };
 const READS_PROMPTS = ["grounding_dino", "owlv2"];
 const FIELDS = { fusion: "fusion", prompt: "localizer_prompt", threshold: "box_threshold", margin: "box_margin" };
 
-const state = { blob: null, name: "", image: null, sampleNames: null, models: null, datasets: [], dataset: null, wanted: null, asking: null, last: null, ready: null, loading: null };
+const state = { blob: null, name: "", image: null, sampleNames: null, models: null, datasets: [], dataset: null, asking: null, last: null, ready: null, loading: null };
 const touched = new Set(); // settings that differ from what would hold anyway
 const view = () => find("recognize");
 
@@ -48,11 +48,7 @@ export async function openRecognize() {
   } catch (problem) {
     return show(find("trouble"), problem, { retry: openRecognize });
   }
-  if (state.wanted === null) return datasetIsStale() ? chooseSource() : undefined;
-  document.querySelector("[name=source][value=dataset]").checked = true;
-  find("dataset").value = state.wanted;
-  state.wanted = null;
-  return chooseSource();
+  return datasetIsStale() ? chooseSource() : undefined;
 }
 
 /** Once at a time, whoever waits for it. */
@@ -68,15 +64,21 @@ async function load() {
   showSettings();
 }
 
-/** Deleted or replaced since it was chosen. */
+/** Deleted or replaced since it was chosen, or not read yet. */
 function datasetIsStale() {
   if (!usesDataset()) return false;
   return state.dataset?.version !== state.datasets.find((entry) => entry.name === find("dataset").value)?.version;
 }
 
-/** Opens the view with a dataset chosen. */
+/** Opens the view with a dataset chosen, which stays chosen where it has to be waited for. */
 export function useDataset(name) {
-  state.wanted = name;
+  const select = find("dataset");
+  if (![...select.options].some((option) => option.value === name)) select.append(make("option", { value: name }, name));
+  select.disabled = false;
+  select.value = name;
+  document.querySelector("[name=source][value=dataset]").checked = true;
+  state.dataset = null;
+  showSource();
   location.hash = "#recognize";
 }
 
@@ -116,12 +118,15 @@ function listDatasets() {
   find("dataset-hint").replaceChildren(...(usable.length ? [] : ["None is ready. ", make("a", { href: "#datasets" }, "Register one")]));
 }
 
+function showSource() {
+  find("by-names").hidden = usesDataset();
+  find("by-dataset").hidden = !usesDataset();
+}
+
 function chooseSource() {
-  const dataset = usesDataset();
-  find("by-names").hidden = dataset;
-  find("by-dataset").hidden = !dataset;
+  showSource();
   state.dataset = null;
-  if (dataset && find("dataset").value) return chooseDataset(find("dataset").value);
+  if (usesDataset() && find("dataset").value) return chooseDataset(find("dataset").value);
   showSettings();
   return state.blob && classesGiven() ? ask(false) : undefined;
 }
@@ -129,16 +134,21 @@ function chooseSource() {
 /** A dataset has defaults of its own, which the settings show. */
 async function chooseDataset(name) {
   try {
-    const dataset = await call(`datasets/${encodeURIComponent(name)}`);
-    if (!usesDataset() || find("dataset").value !== name) return; // another choice came meanwhile
-    state.dataset = dataset;
+    if (!await readDataset(name)) return; // another choice came meanwhile
   } catch (problem) {
     return show(find("trouble"), problem, { scope: view(), retry: () => chooseDataset(name) });
   }
+  if (state.blob) ask(false);
+}
+
+async function readDataset(name) {
+  const dataset = await call(`datasets/${encodeURIComponent(name)}`);
+  if (!usesDataset() || find("dataset").value !== name) return false;
+  state.dataset = dataset;
   const names = state.dataset.classes.slice(0, 8).map((entry) => entry.name).join(", ");
   find("dataset-hint").textContent = state.dataset.class_count > 8 ? `${names} …` : names;
   showSettings();
-  if (state.blob) ask(false);
+  return true;
 }
 
 /** What would hold without a word from the user. */
@@ -219,6 +229,7 @@ async function ask(byHand) {
   busy(true);
   try {
     if (!state.models) await loaded();
+    if (usesDataset() && !state.dataset) await readDataset(find("dataset").value);
     if (asking.signal.aborted) return undefined;
     if (isTooLarge()) return done();
     const margin = touched.has("margin") ? Number(find("margin").value) : usual().margin;

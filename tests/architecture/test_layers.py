@@ -35,7 +35,7 @@ ONLY_IN = {
     "torch": ("service.models", "service.bench.peers", "service.bench.random_weights"),
     "transformers": ("service.models", "service.bench"),
     "open_clip": ("service.models", "service.bench.peers", "service.bench.random_weights"),
-    "httpcore": ("service.fetching",),
+    "httpcore": ("service.fetching", "service.client.punctual"),
     "openvino": ("service.models.processors",),
     "onnxruntime": ("service.bench.peers",),
     "typer": ("service.cli",),

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from service.cli.main import app
 from service.cli.render import BOX_COLOUR, save_overlay
 from service.client import Answer
-from service.errors import BadRequest, InvalidFields, ServiceError, SettingsError
+from service.errors import BadRequest, InvalidFields, ServiceError
 
 pytestmark = pytest.mark.thorough
 
@@ -98,7 +98,7 @@ def test_a_model_that_is_not_there_cannot_be_pulled_offline(monkeypatch: pytest.
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match="u2netp"):
+    with pytest.raises(InvalidFields, match="u2netp"):
         invoke("models", "pull", "unknown")
 
 

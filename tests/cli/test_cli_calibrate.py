@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from service.cli.datasets import with_examples
 from service.cli.main import app
-from service.errors import BadRequest, InvalidFields, ServiceError
+from service.errors import FileUnreadable, InvalidFields, ServiceError
 
 pytestmark = pytest.mark.thorough
 
@@ -194,9 +194,9 @@ def test_example_pictures_make_classes(
 
 def test_examples_that_are_none_are_refused(tmp_path: Path) -> None:
     (tmp_path / "loose.jpg").touch()
-    with pytest.raises(BadRequest, match="no pictures in folders"):
+    with pytest.raises(FileUnreadable, match="no pictures in folders"):
         with_examples(["a"], tmp_path, 0.5)
-    with pytest.raises(BadRequest, match="classes must be a list"):
+    with pytest.raises(InvalidFields, match="classes: must be a list"):
         with_examples({"a": 1}, tmp_path, 0.5)
 
 

@@ -12,7 +12,7 @@ from running import RunningService, running  # type: ignore[import-not-found]
 from typer.testing import CliRunner
 
 from service.cli.main import app
-from service.errors import BadRequest, ServiceError
+from service.errors import BodyTooLarge, DatasetBuilding, ServiceError
 
 pytestmark = pytest.mark.thorough
 
@@ -58,7 +58,7 @@ def test_what_is_too_much_to_send_is_refused_when_one_picture_was_looked_at(
     small: RunningService, table: Path, tmp_path: Path
 ) -> None:
     cache = tmp_path / "looks.sqlite"
-    with pytest.raises(BadRequest, match=r"21 pictures in 3 views .* 60000: .*L2R2_MAX_BODY_BYTES"):
+    with pytest.raises(BodyTooLarge, match=r"21 pictures in 3 views .* 60000: .*L2R2_MAX_BODY_BYTES"):
         calibrate(small, "much", table, "--cache", cache)
     assert looks_in(cache) == 1
 
@@ -67,10 +67,10 @@ def test_what_the_service_does_not_take_is_not_lost_with_a_cache(
     small: RunningService, table: Path, tmp_path: Path
 ) -> None:
     cache, options = tmp_path / "looks.sqlite", ("--branches", "full")
-    with pytest.raises(BadRequest, match=r"at most 60000 .*L2R2_MAX_BODY_BYTES.* kept in .*looks\.sqlite"):
+    with pytest.raises(BodyTooLarge, match=r"at most 60000 .*L2R2_MAX_BODY_BYTES.* kept in .*looks\.sqlite"):
         calibrate(small, "more", table, *options, "--cache", cache)
     assert looks_in(cache) == 21
-    with pytest.raises(BadRequest, match="with --cache FILE the embeddings would be kept"):
+    with pytest.raises(BodyTooLarge, match="with --cache FILE the embeddings would be kept"):
         calibrate(small, "more", table, *options)
 
 
@@ -91,6 +91,6 @@ def test_a_dataset_that_is_being_built_is_not_calibrated(small: RunningService, 
     content = {"classes": ["a", LONG, *(f"class {number}" for number in range(1500))]}
     assert httpx.put(f"{small.url}/datasets/growing", json=content, timeout=60).status_code == 202
     arguments = ["datasets", "calibrate", "growing", "--data", str(table), "--url", small.url, "--cache", str(cache)]
-    with pytest.raises(BadRequest, match=r"newest version of growing is \d+% built"):
+    with pytest.raises(DatasetBuilding, match=r"newest version of growing is \d+% built"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert not cache.exists()

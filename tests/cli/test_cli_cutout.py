@@ -109,10 +109,10 @@ import sys
 sys.modules["scipy"] = None
 from pathlib import Path
 from service.cli.cutout import cutout
-from service.errors import SettingsError
+from service.errors import PackageMissing
 try:
     cutout(Path("data"), Path("out"))
-except SettingsError as error:
+except PackageMissing as error:
     print(error.detail)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -9,15 +9,18 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
-from misbehaving import misbehaving, shows  # type: ignore[import-not-found]
+from misbehaving import misbehaving, refuses, send, shows  # type: ignore[import-not-found]
 from running import LightService  # type: ignore[import-not-found]
 from typer.testing import CliRunner
 
+import service
+from service.answer_headers import VERSION_HEADER
 from service.cli.main import app
 from service.datasets.database import Database
 from service.datasets.revisions import alembic_config
@@ -95,7 +98,16 @@ def test_an_address_that_is_taken_is_told_by_whom(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("L2R2_PORT", other.url.rpartition(":")[2])
         code, checks = examined()
         assert (code, checks["port"]["state"]) == (1, "bad")
+        assert "l2r2" not in checks["port"]["found"]
         assert "L2R2_PORT" in checks["port"]["advice"]
+
+
+def test_a_service_that_tells_its_version_to_keys_alone_is_known_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    alive = partial(send, status=200, kind="application/json", body=b"{}", headers={VERSION_HEADER: "7"})
+    with misbehaving(alive, refuses(401, "unauthorized")) as other:
+        monkeypatch.setenv("L2R2_PORT", other.url.rpartition(":")[2])
+        found = examined()[1]["port"]["found"]
+    assert "an l2r2 that tells its version to keys alone (interface 7) answers at" in found
 
 
 def test_a_data_folder_that_may_not_be_written_to_and_a_damaged_file_are_found(
@@ -134,13 +146,18 @@ def test_traces_need_what_sends_them(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "l2r2[otel]" in checks["traces"]["advice"]
 
 
-def test_a_running_service_s_database_is_intact_and_its_port_no_fault(
+def test_a_running_service_s_database_is_intact_and_its_port_is_taken_by_a_known_release(
     light: LightService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("L2R2_PORT", str(light.port))
     monkeypatch.setenv("L2R2_DATA_DIR", str(light.log.parent))
     code, checks = examined()
-    assert (code, checks["port"]["state"], checks["database"]["state"]) == (0, "note", "ok")
+    assert (code, checks["port"]["state"], checks["database"]["state"]) == (1, "bad", "ok")
+    assert checks["port"]["found"] == f"l2r2 {service.__version__} answers at 127.0.0.1:{light.port} already"
+    assert "--port, or L2R2_PORT" in checks["port"]["advice"]
+    result = CliRunner().invoke(app, ["doctor", "--json"], env={"L2R2_HOST": "0.0.0.0", "L2R2_ALLOW_ANONYMOUS": "1"})
+    [found] = [check["found"] for check in json.loads(result.stdout)["checks"] if check["name"] == "port"]
+    assert found == f"l2r2 {service.__version__} answers at 0.0.0.0:{light.port} already"
     assert "intact" in checks["database"]["found"]
     assert "free on its disk" in checks["data folder"]["found"]
 

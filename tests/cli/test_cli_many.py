@@ -341,7 +341,7 @@ def test_what_cannot_be_meant_is_refused_before_any_work(
 
 def test_errors_are_lines_of_json_where_nobody_reads_them(tmp_path: Path) -> None:
     for arguments, code, status in (
-        (["classify", "none.png"], "malformed_request", 1),
+        (["classify", "none.png"], "file_missing", 1),
         (["classify"], "wrong_usage", 2),
     ):
         done = subprocess.run(

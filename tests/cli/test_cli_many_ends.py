@@ -65,6 +65,26 @@ def test_of_two_that_began_together_one_writes(tmp_path: Path) -> None:
     assert Output.opened(tmp_path / "a.csv", "csv", resume=True, overwrite=False).answered == {"1.png", "2.png"}
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "coco"])
+def test_a_link_stays_one_and_what_it_leads_to_is_written(tmp_path: Path, form: str) -> None:
+    """Begun, continued and begun anew; relative and by way of another link."""
+    answer = Answer.model_validate(ANSWER)
+    (tmp_path / "disk").mkdir()
+    target, link = tmp_path / "disk" / "kept", tmp_path / "a"
+    (tmp_path / "disk" / "newest").symlink_to("kept")
+    link.symlink_to("disk/newest")
+    for name, resume, overwrite in (("1.png", False, False), ("2.png", True, False), ("3.png", False, True)):
+        output = Output.opened(link, form, resume=resume, overwrite=overwrite)
+        output.add(Record(name, answer))
+        output.close()
+        output.finish(["cat"], ["1.png", "2.png", "3.png"])
+        assert link.is_symlink()
+        assert not target.is_symlink()
+        assert name.encode() in target.read_bytes()
+        assert (b"1.png" in target.read_bytes()) is not overwrite
+    assert [path.name for path in (tmp_path / "disk").iterdir() if path.name.endswith(".part")] == []
+
+
 def test_a_key_that_is_revoked_meanwhile_ends_the_run_and_keeps_what_there_is(folder: Path, tmp_path: Path) -> None:
     with misbehaving(answers(), answers(), refuses(401, "unauthorized")) as server:
         result = run(folder, *LIST, "--server", server.url, "-o", tmp_path / "a.csv")

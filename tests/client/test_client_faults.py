@@ -1,6 +1,8 @@
 """Both clients against a server that refuses, breaks off, or answers nonsense."""
 
 import asyncio
+import itertools
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-from misbehaving import ANSWER, answers, misbehaving, refuses, resets, send, shows  # type: ignore[import-not-found]
+from misbehaving import ANSWER, Act, answers, misbehaving, refuses, resets, send, shows  # type: ignore[import-not-found]
 
 from service.client import (
     Answer,
@@ -25,6 +27,7 @@ from service.client import (
     calls,
 )
 from service.client.connecting import Connection
+from service.errors import ServiceError
 
 QUICK = Retries(deadline_s=20, connections=3, first_wait_s=0.01, most_wait_s=0.02)
 Ask = Callable[..., Answer]
@@ -214,6 +217,79 @@ def test_an_answer_that_drips_ends_at_the_deadline(ask: Ask) -> None:
         took_s = time.monotonic() - begin_s
         over.set()
     assert took_s < 3  # of the 10 that it would drip
+
+
+def dripping(pieces: bytes, between_s: float, over: threading.Event) -> Act:
+    """Sends byte after byte without an end."""
+
+    def drips(handler: BaseHTTPRequestHandler) -> None:
+        for number in itertools.count():
+            handler.wfile.write(pieces[number : number + 1] or b"x")
+            if over.wait(between_s):
+                return
+
+    return drips
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+
+
+@both
+@pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 100 Continue\r\n\r\n" * 10**4, HEAD])
+def test_whatever_drips_in_small_pieces_a_call_ends_at_its_deadline(ask: Ask, first: bytes) -> None:
+    """A head, interim answers, a body: each piece comes long before the limit for one."""
+    over = threading.Event()
+    with misbehaving(dripping(first, 0.02, over)) as server:
+        begin_s = time.monotonic()
+        try:
+            for options, retries in (({"deadline_s": 0.4}, QUICK), ({}, Retries(deadline_s=0.4))):
+                with pytest.raises(TooLateError, match="in time"):
+                    ask(server.url, retries, **options)
+        finally:
+            over.set()
+    assert time.monotonic() - begin_s < 4
+    assert len(server.seen) == 2
+
+
+@both
+def test_a_connection_that_answered_before_is_bounded_as_a_new_one_is(ask: Ask) -> None:
+    over = threading.Event()
+    with misbehaving(refuses(503, Retry_After="0"), dripping(b"HTTP/1.1 200 OK\r\nX: ", 0.02, over)) as server:
+        begin_s = time.monotonic()
+        try:
+            with pytest.raises(TooLateError):
+                ask(server.url, deadline_s=0.5)
+        finally:
+            over.set()
+    assert time.monotonic() - begin_s < 3
+
+
+def test_a_proxy_that_drips_holds_no_call_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    with misbehaving(dripping(b"HTTP/1.1 200 OK\r\nX: ", 0.02, over)) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        try:
+            with pytest.raises(TooLateError):
+                waiting("http://service.invalid", deadline_s=0.4)
+        finally:
+            over.set()
+        assert proxy.seen[0][1].startswith("http://service.invalid/")
+
+
+def test_a_server_that_reads_no_further_holds_no_call() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with Client(url, retries=Retries(connections=1)) as client, pytest.raises(ServiceError):
+            client.classify(bytes(30_000_000), dataset="pets", deadline_s=0.3)
+
+
+def test_long_work_has_a_bound_of_its_own() -> None:
+    connection = Connection.to("http://x", None, None, Retries(deadline_s=5))
+    call = calls.calibrate("pets", [("cat", b"x")], {})
+    assert connection.limit_s(call, connection.attempts(None)) == calls.CALIBRATION_S
+    assert connection.limit_s(call, connection.attempts(60)) <= 60
+    assert connection.limit_s(calls.models(), connection.attempts(None)) <= 5
 
 
 def test_long_work_is_waited_for_and_not_repeated_for_longer_than_the_rest() -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import service
-from service.errors import BadRequest, InvalidFields
+from service.errors import BadRequest, InvalidFields, SettingsError
 from service.evaluation.cutout.folder import LOCK_FILE
 from service.evaluation.cutout.journal import Record
 from service.evaluation.cutout.options import CutoutOptions
@@ -340,7 +340,7 @@ def test_no_localizer_and_no_prompt_that_it_cannot_take(data: Path, tmp_path: Pa
     class NoFinder(RedFinder):
         name = "none"
 
-    with pytest.raises(BadRequest, match="need a localizer"):
+    with pytest.raises(SettingsError, match="cut-outs need one"):
         cut(data, tmp_path / "out", finder=NoFinder())
     with pytest.raises(InvalidFields, match="a forbidden prompt"):
         cut(data, tmp_path / "out", CutoutOptions(prompts=("forbidden",)))

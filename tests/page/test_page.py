@@ -267,6 +267,42 @@ def test_a_question_asked_while_models_are_loaded_is_answered_with_all_settings(
     expect(visit.at("#trouble")).to_be_empty()
 
 
+@pytest.mark.parametrize("opened_first", [True, False], ids=["models known before", "models never seen"])
+@pytest.mark.parametrize("picture", ["before", "meanwhile", "after"])
+def test_a_dataset_used_while_models_are_loaded_is_waited_for_and_chosen(
+    visits: Visits, api: httpx.Client, opened_first: bool, picture: str
+) -> None:
+    api.put("/datasets/colours-later", json={"classes": ["red", "green", "blue"]})
+    visit = visits.new()
+    if opened_first:
+        expect(visit.at("#fusion option")).not_to_have_count(0)
+    visit.page.goto(f"{visit.service}/#datasets")
+    if not opened_first:
+        visit.page.reload()
+    if picture == "before":
+        visit.give("red", salt=31)
+    entry = visit.at("#list [data-name=colours-later]")
+    expect(entry.locator(".use")).to_be_enabled()
+    loading = refusing(NotReady("models are being loaded", retry_after_s=1))
+    for address in ("**/models", "**/datasets", "**/datasets/*", "**/classify"):
+        visit.page.route(address, loading)
+    with visit.page.expect_response("**/models"):
+        entry.locator(".use").click()
+    expect(visit.at("#trouble [role=status]")).to_contain_text("The models are being loaded")
+    expect(visit.at("#trouble .countdown")).to_be_visible()
+    if picture == "meanwhile":
+        visit.give("red", salt=32)
+        expect(visit.at("#trouble [role=status]")).to_contain_text("The models are being loaded")
+    expect(visit.at("#trouble [role=alert]")).to_have_count(0)
+    visit.page.unroute_all()
+    expect(visit.at("#dataset")).to_have_value("colours-later")
+    expect(visit.at("#by-dataset")).to_be_visible()
+    if picture == "after":
+        visit.give("red", salt=33)
+    visit.answered("red")
+    expect(visit.at("#trouble")).to_be_empty()
+
+
 def test_an_answer_never_stands_at_another_picture(visit: Visit) -> None:
     visit.page.route("**/classify", lambda _route: None)  # held
     visit.page.fill("#names", CLASSES)

@@ -6,6 +6,7 @@ import select
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,7 @@ from service.stages.options import Limits
 
 WAIT_S = 20
 AT_WORK, WAITING = 4, 32
+CALIBRATING, WAIT_TO_CALIBRATE = 2, 4
 
 
 class GatedTexts(Brightness):
@@ -51,6 +53,11 @@ class Gated:
     def line(self) -> Line:
         changing: Line = self.app.state.service.parts.changing
         return changing
+
+    @property
+    def calibrating(self) -> Line:
+        line: Line = self.app.state.service.parts.calibrating
+        return line
 
     def ask(self, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> int:
         with self.server.caller() as caller:
@@ -143,3 +150,57 @@ def test_who_leaves_the_line_registers_nothing_and_keeps_no_place(gated: Gated) 
     assert {gated.ask("GET", f"/datasets/leaving-{number}") for number in range(WAITING)} == {404}
     for caller in at_work:
         caller.connection.close()
+
+
+def labelled() -> bytes:
+    """Twelve pictures of each of two classes, as the encoder sees them."""
+    vectors = {"bright": lambda part: [1.0, part], "dark": lambda part: [part, 1.0]}
+    items = [
+        {"label": label, "embeddings": {"full": vector(number / 20)}}
+        for label, vector in vectors.items()
+        for number in range(12)
+    ]
+    return json.dumps({"items": items, "branches": ["full"], "learn": False}).encode()
+
+
+@contextmanager
+def fitting_stands_still(line: Line) -> Iterator[None]:
+    gate = threading.Event()
+    held = line.submit(gate.wait, WAIT_S)
+    try:
+        yield
+    finally:
+        gate.set()
+        assert held.result()
+
+
+def test_who_leaves_a_calibration_makes_no_version_and_keeps_no_place(gated: Gated) -> None:
+    """Whether he waits for a place or has one."""
+    line = gated.calibrating
+    gated.encoder.open.set()
+    assert gated.ask("POST", "/datasets", content("left")) == 201
+
+    def crowd(dataset: str) -> list[Caller]:
+        """As many as are not refused, two of them at work."""
+        callers = [gated.server.caller() for _ in range(CALIBRATING + WAIT_TO_CALIBRATE)]
+        for caller in callers:
+            gated.begin(caller, "POST", f"/datasets/{dataset}/calibration", labelled())
+        until(lambda: line.waiting == WAIT_TO_CALIBRATE)
+        assert gated.ask("POST", f"/datasets/{dataset}/calibration", labelled()) == 503
+        return callers
+
+    with fitting_stands_still(line):
+        callers = crowd("left")
+        for caller in callers[CALIBRATING:]:
+            caller.connection.close()
+        until(lambda: line.waiting == 0)
+        for caller in callers[:CALIBRATING]:
+            caller.connection.close()
+        until(lambda: gated.server.crowd.size == 0)
+        patient = crowd("two")
+    assert [caller.answer().status for caller in patient] == [201] * len(patient)
+    for caller in patient:
+        caller.connection.close()
+    with gated.server.caller() as caller:
+        versions = json.loads(gated.begin(caller, "GET", "/datasets/left/versions").answer().body)["versions"]
+    assert [version["origin"] for version in versions] == ["registered"]

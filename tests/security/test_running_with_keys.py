@@ -2,6 +2,7 @@
 
 import base64
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,6 +59,21 @@ def test_readmes_commands_do_what_they_say(folder: Path, secrets: list[str], ser
     refused = subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
     assert refused.returncode == 1
     assert "--key or the variable L2R2_KEY" in " ".join(refused.stderr.split())
+
+
+def test_readmes_block_waits_in_one_shell_until_the_service_is_ready(tmp_path: Path, models_cache: Path) -> None:
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    settings = {"port": port, "data_dir": "data", "models_cache": str(models_cache), "offline": "1", "threads": "1"}
+    settings["localizer"] = "none"
+    script = COMMANDS.replace("localhost:8000", f"localhost:{port}").replace("l2r2 serve", "l2r2 serve 2>log")
+    script = script.replace("l2r2 datasets list", f"l2r2 datasets list --url http://localhost:{port}")
+    environment = {f"L2R2_{name.upper()}": value for name, value in settings.items()}
+    shown = ran(tmp_path, f"trap 'kill $!; wait' EXIT\n{script}", **environment)
+    assert '{"datasets":[]}' in shown
+    assert "camera-7: revoked" in shown
 
 
 def test_a_log_of_strangers_words_has_one_line_for_each_request_and_no_secret(

@@ -8,6 +8,7 @@ from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
+from service.answer_headers import VERSION_HEADER
 from service.cli.checks.findings import Check
 from service.errors import SettingsError
 from service.settings import Settings
@@ -75,7 +76,7 @@ def traces(settings: Settings) -> Iterator[Check]:
 
 
 def port(settings: Settings) -> Iterator[Check]:
-    """Whether the service could listen. One that is running is no fault."""
+    """Whether a start could listen there. It could not where a service runs already, however well that one is."""
     address = f"{settings.host}:{settings.port}"
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
@@ -83,8 +84,10 @@ def port(settings: Settings) -> Iterator[Check]:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(place)
     except OSError as error:
-        if _is_service(settings):
-            yield Check("port", "note", f"a service answers at {address} already", "another one needs another --port")
+        service = _service_at(settings)
+        if service is not None:
+            advice = "ask that one, or stop it; one beside it needs another port: --port, or L2R2_PORT"
+            yield Check("port", "bad", f"{service} answers at {address} already", advice)
         else:
             advice = "free it, or set L2R2_PORT (or --port); 0 takes a free one"
             yield Check("port", "bad", f"{address}: {error.strerror or error}", advice)
@@ -92,15 +95,21 @@ def port(settings: Settings) -> Iterator[Check]:
     yield Check("port", "ok", f"{address} is free")
 
 
-def _is_service(settings: Settings) -> bool:
+def _service_at(settings: Settings) -> str | None:
+    """Which l2r2 answers there; None if anything else does, or nothing."""
     import httpx
 
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 (asked)
+    url = httpx.URL(scheme="http", host=reached, port=settings.port)
     try:
-        answer = httpx.get(f"http://{host}:{settings.port}/livez", timeout=ANSWER_S, trust_env=False)
-        return "status" in answer.json()
-    except (httpx.TransportError, httpx.InvalidURL, ValueError):
-        return False
+        with httpx.Client(base_url=url, timeout=ANSWER_S, trust_env=False) as client:
+            spoken = client.get("/livez").headers.get(VERSION_HEADER)
+            if spoken is None:
+                return None
+            release = client.get("/healthz").json().get("version")  # no key: who listens there is not known
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError):
+        return None
+    return f"l2r2 {release}" if release else f"an l2r2 that tells its version to keys alone (interface {spoken})"
 
 
 def _future(path: Path) -> Check:

@@ -11,9 +11,10 @@ from pathlib import Path
 from service.cli.outputs.coco import coco_json
 from service.cli.outputs.label_studio import label_studio_json
 from service.cli.outputs.lines import CsvLines, Found, JsonLines, Lines
+from service.cli.outputs.locking import behind_links
 from service.cli.outputs.rows import Record
 from service.cli.outputs.table import check_parquet, parquet_bytes
-from service.errors import BadRequest, FieldProblem, InvalidFields
+from service.errors import FieldProblem, InvalidFields, OutputRefused
 
 Write = Callable[[Sequence[Record], Sequence[str]], bytes]
 GROWING: Mapping[str, type[Lines]] = {"csv": CsvLines, "jsonl": JsonLines}
@@ -57,7 +58,7 @@ class Output:
 
     @classmethod
     def opened(cls, path: Path, form: str, *, resume: bool, overwrite: bool, question: str = "") -> "Output":
-        """Raises BadRequest for a file that is there and shall neither be continued nor overwritten, or is no such
+        """Raises OutputRefused for a file that is there and shall neither be continued nor overwritten, or is no such
         file, or answers another question, or that another run is writing."""
         if form == "parquet":
             check_parquet()
@@ -65,9 +66,9 @@ class Output:
         place = path if write is None else path.with_name(f"{path.name}.jsonl")
         there = [file for file in {path, place} if file.exists()]
         if there and not (resume or overwrite):
-            raise BadRequest(f"{there[0]} is there; --resume continues it, --overwrite begins anew")
+            raise OutputRefused(f"{there[0]} is there; --resume continues it, --overwrite begins anew")
         if resume and write is not None and there == [path]:
-            raise BadRequest(f"{path} cannot be continued without {place.name} beside it; --overwrite begins anew")
+            raise OutputRefused(f"{path} cannot be continued without {place.name} beside it; --overwrite begins anew")
         kind = GROWING["jsonl" if write else form]
         if place in there and not resume:
             kind.check_free(place)
@@ -75,7 +76,7 @@ class Output:
         return cls(path, kind(place, anew=not resume), write, frozenset(found.answered), found.version, question)
 
     def add(self, record: Record) -> None:
-        """It is in the file when this returns, whatever happens to the process. Raises StorageFull, BadRequest."""
+        """It is in the file when this returns, whatever happens to the process. Raises StorageFull, OutputRefused."""
         self.lines.add(record)
 
     def close(self) -> None:
@@ -90,4 +91,4 @@ class Output:
         place = {path: number for number, path in enumerate(order)}
         records = {record.path: record for record in JsonLines.records(self.lines.path)}
         found = sorted(records.values(), key=lambda record: place.get(record.path, len(place)))
-        write_whole(self.path, self.write(found, labels))
+        write_whole(behind_links(self.path), self.write(found, labels))

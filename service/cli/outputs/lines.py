@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 
-from service.cli.outputs.locking import locked, refusal
+from service.cli.outputs.locking import behind_links, locked, refusal
 from service.cli.outputs.rows import COLUMNS, Record, flat, json_bytes
-from service.errors import BadRequest
+from service.errors import OutputRefused
 
 OTHER_QUESTION = "answers another question (classes, options or models); ask as before, or --overwrite begins anew"
 LONGEST_FIELD = 2**31 - 1  # the scores of thousands of classes are longer than the 131,072 that csv allows
@@ -46,7 +46,7 @@ class Lines(ABC):
         self._stream: FileIO | None = None
 
     def add(self, record: Record) -> None:
-        """Raises BadRequest, StorageFull."""
+        """Raises OutputRefused, StorageFull."""
         try:
             stream, line = self._opened(), self.line(record)
             left = memoryview(line if stream.tell() else self.head + line)
@@ -70,7 +70,7 @@ class Lines(ABC):
 
     @staticmethod
     def check_free(path: Path) -> None:
-        """Raises BadRequest: another process is writing it."""
+        """Raises OutputRefused: another process is writing it."""
         try:
             locked(path, "rb").close()
         except OSError as error:
@@ -81,9 +81,10 @@ class Lines(ABC):
         """The file without failures, which are to be asked again, and without a line that was cut short.
 
         Raises:
-            BadRequest: it holds something else, or answers to another question, or another process is writing it.
+            OutputRefused: it holds something else, or answers to another question, or another process is writing it.
         """
-        found, draft = Found(), path.with_name(f".{path.name}.part")
+        found, place = Found(), behind_links(path)
+        draft = place.with_name(f".{place.name}.part")
         if not path.exists():
             return found
         try:
@@ -94,15 +95,15 @@ class Lines(ABC):
                     kept.write(cls.head)
                     for answer in cls.answers(path):
                         if answer.question != question:
-                            raise BadRequest(f"{path} {OTHER_QUESTION}")
+                            raise OutputRefused(f"{path} {OTHER_QUESTION}")
                         found.answered.add(answer.path)
                         found.version = found.version or answer.version
                         kept.write(answer.line)
-                draft.replace(path)
+                draft.replace(place)
         except OSError as error:
             raise refusal(path, error) from None
         except (ValueError, KeyError, TypeError, csv.Error):
-            raise BadRequest(f"{path} is not what `l2r2 classify` writes; it cannot be continued") from None
+            raise OutputRefused(f"{path} is not what `l2r2 classify` writes; it cannot be continued") from None
         finally:
             draft.unlink(missing_ok=True)
         return found

@@ -6,13 +6,18 @@ import sys
 from io import FileIO
 from pathlib import Path
 
-from service.errors import BadRequest, ServiceError, StorageFull
+from service.errors import OutputRefused, ServiceError, StorageFull
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def behind_links(path: Path) -> Path:
+    """The file itself, to be replaced in place of a link that somebody has laid to it."""
+    return Path(os.path.realpath(path))
+
+
 def refusal(path: Path, error: OSError) -> ServiceError:
-    kind = StorageFull if error.errno in FULL else BadRequest
+    kind = StorageFull if error.errno in FULL else OutputRefused
     return kind(f"{path} cannot be written: {error.strerror}")
 
 
@@ -20,7 +25,7 @@ def locked(path: Path, mode: str) -> FileIO:
     """The file, which nobody else may write until it is closed; where the disk knows no locks, without.
 
     Raises:
-        BadRequest: another process is writing it. OSError.
+        OutputRefused: another process is writing it. OSError.
     """
     if sys.platform == "win32":
         return FileIO(path, mode)
@@ -32,7 +37,7 @@ def locked(path: Path, mode: str) -> FileIO:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             stream.close()
-            raise BadRequest(
+            raise OutputRefused(
                 f"{path} is being written by another run; it can be continued when that has ended"
             ) from None
         except OSError:

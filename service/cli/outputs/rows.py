@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.client import Answer, Outcome
-from service.errors import ServiceError
+from service.errors import FileUnreadable, ServiceError
 
 COLUMNS = {
     "path": str,
@@ -57,7 +57,7 @@ class Record:
             return cls(outcome.asked, outcome.unwrap(), None, question)
         if isinstance(error, ServiceError):
             return cls(outcome.asked, None, Failure(error.code, error.detail), question)
-        return cls(outcome.asked, None, Failure("file_unreadable", error.strerror or str(error)), question)
+        return cls(outcome.asked, None, Failure(FileUnreadable.code, error.strerror or str(error)), question)
 
     @classmethod
     def from_document(cls, document: Any) -> "Record":

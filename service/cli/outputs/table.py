@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from service.cli.outputs.rows import COLUMNS, Record, flat
-from service.errors import SettingsError
+from service.errors import PackageMissing
 
 
 def check_parquet() -> None:
-    """Raises SettingsError where the extra is not installed."""
+    """Raises PackageMissing where the extra is not installed."""
     if find_spec("pyarrow") is None:
-        raise SettingsError("parquet needs pyarrow: pip install '.[evaluate]'")
+        raise PackageMissing("parquet needs pyarrow: pip install '.[evaluate]'")
 
 
 def parquet_bytes(records: Sequence[Record], _labels: Sequence[str]) -> bytes:

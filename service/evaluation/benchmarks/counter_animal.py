@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from service.errors import BadRequest
+from service.errors import FileUnreadable
 from service.evaluation.benchmarks.layout import (
     BenchmarkData,
     benchmark_data,
@@ -42,7 +42,7 @@ def _pictures(folder: Path, label: str) -> Iterator[Labelled]:
     for place in folders_in(folder):
         group, background = (*re.split(r"[ _-]+", place.name, maxsplit=1), "")[:2]
         if group.lower() not in PARTS:
-            raise BadRequest(f"{place} begins with none of {', '.join(PARTS)}")
+            raise FileUnreadable(f"{place} begins with none of {', '.join(PARTS)}")
         metadata = {"background": background} if background else {}
         for path in pictures_in(place):
             yield Labelled(path, label, PARTS[group.lower()], metadata=metadata)

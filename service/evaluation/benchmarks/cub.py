@@ -8,7 +8,7 @@ Not among the paper's datasets; the localizer prompt is this project's choice.
 
 from pathlib import Path
 
-from service.errors import BadRequest
+from service.errors import FileUnreadable
 from service.evaluation.benchmarks.layout import (
     BenchmarkData,
     all_present,
@@ -38,7 +38,7 @@ def read(folder: Path, split: str) -> BenchmarkData:
     pictures = []
     for number, file in fields(root / "images.txt", 2, LAYOUT):
         if number not in in_training or labels.get(number) not in names:
-            raise BadRequest(f"{root}: picture {number} has no split, or no label in classes.txt")
+            raise FileUnreadable(f"{root}: picture {number} has no split, or no label in classes.txt")
         if in_training[number] == ("1" if split == "train" else "0"):
             mask = (masks / file).with_suffix(".png") if masks else None
             pictures.append(Labelled(root / "images" / file, names[labels[number]], box=boxes.get(number), mask=mask))
@@ -59,7 +59,7 @@ def _boxes(table: Path) -> dict[str, Box | None]:
         try:
             x, y, width, height = (float(word) for word in numbers)
         except ValueError:
-            raise BadRequest(f"{table}: the box of picture {number} is not four numbers") from None
+            raise FileUnreadable(f"{table}: the box of picture {number} is not four numbers") from None
         boxes[number] = box_of((x, y, x + width, y + height))
     return boxes
 

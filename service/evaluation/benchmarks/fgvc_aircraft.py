@@ -9,7 +9,7 @@ Not among the paper's datasets; the localizer prompt is this project's choice.
 from collections.abc import Mapping
 from pathlib import Path
 
-from service.errors import BadRequest
+from service.errors import FileUnreadable
 from service.evaluation.benchmarks.layout import (
     BenchmarkData,
     all_present,
@@ -42,7 +42,7 @@ def read(folder: Path, split: str) -> BenchmarkData:
     pictures = []
     for number, label in fields(table, 2, LAYOUT):
         if label not in names:
-            raise BadRequest(f"{table}: {label!r} is not in {CLASS_LISTS[level]}")
+            raise FileUnreadable(f"{table}: {label!r} is not in {CLASS_LISTS[level]}")
         pictures.append(Labelled(root / "images" / f"{number}.jpg", label, box=boxes.get(number)))
     return benchmark_data(all_present(pictures, table), names, (PROMPT,))
 
@@ -54,4 +54,4 @@ def _boxes(table: Path) -> dict[str, Box | None]:
     try:
         return {number: box_of([*edges, *last.split()], origin=1) for number, *edges, last in fields(table, 5, LAYOUT)}
     except ValueError:
-        raise BadRequest(f"{table}: a box is not four numbers") from None
+        raise FileUnreadable(f"{table}: a box is not four numbers") from None

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from service.datasets.spec import clean_name
-from service.errors import BadRequest
+from service.errors import FileUnreadable
 from service.evaluation.benchmarks.layout import (
     BenchmarkData,
     all_present,
@@ -64,7 +64,7 @@ def _table_names(folder: Path, split: str) -> list[Path]:
 def _rows(table: Path) -> list[Row]:
     head, *rows = csv_rows(table, LAYOUT) or [[]]
     if not rows or "filename" not in head or not {"species", "scientificName"} & set(head):
-        raise BadRequest(f"{table} has no rows, or no columns filename and species")
+        raise FileUnreadable(f"{table} has no rows, or no columns filename and species")
     return [defaultdict(str, zip(head, row, strict=False)) for row in rows]
 
 

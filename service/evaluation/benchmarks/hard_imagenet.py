@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from service.errors import BadRequest
+from service.errors import FileUnreadable
 from service.evaluation.benchmarks.layout import (
     BenchmarkData,
     benchmark_data,
@@ -100,7 +100,7 @@ def _pictures(place: Path, part: str, masks: Mapping[str, Path]) -> Iterator[Lab
         if label is None and WNID.fullmatch(folder.name):
             continue  # one of ImageNet's other classes
         if label is None:
-            raise BadRequest(f"{folder} is named by none of the classes {', '.join(CLASSES.values())}")
+            raise FileUnreadable(f"{folder} is named by none of the classes {', '.join(CLASSES.values())}")
         for path in pictures_in(folder):
             keys = (f"{folder.name}_{path.stem}", f"{folder.name}/{path.stem}", path.stem)
             mask = next((masks[key] for key in keys if key in masks), None)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from service.errors import BadRequest
+from service.errors import FileUnreadable
 from service.evaluation.benchmarks.layout import (
     BenchmarkData,
     benchmark_data,
@@ -46,7 +46,7 @@ def read(folder: Path, _split: str) -> BenchmarkData:
     truth = _solution(folder / SOLUTION) if (folder / SOLUTION).is_file() else {}
     for path, wnid in _files(folder, place, truth):
         if wnid not in classes:
-            raise BadRequest(f"{path}: {wnid!r} is no WordNet id of ImageNet-1k's classes")
+            raise FileUnreadable(f"{path}: {wnid!r} is no WordNet id of ImageNet-1k's classes")
         pictures.append(Labelled(path, classes[wnid], box=truth.get(path.stem, (wnid, None))[1]))
     return benchmark_data(pictures, classes.values())
 
@@ -68,7 +68,7 @@ def _files(folder: Path, place: Path, truth: Truth) -> Iterator[tuple[Path, str]
     labels = {name: wnid for name, (wnid, _) in truth.items()} or _development_kit(folder)
     for path in pictures_in(place):
         if path.stem not in labels:
-            raise BadRequest(f"{path} has no label")
+            raise FileUnreadable(f"{path} has no label")
         yield path, labels[path.stem]
 
 
@@ -81,7 +81,7 @@ def _solution(table: Path) -> Truth:
             boxes = [box_of(words[start + 1 : start + 5]) for start in range(0, len(words), 5)]
             truth[row[0]] = (words[0], largest(boxes))
         except (ValueError, IndexError):
-            raise BadRequest(f"{table}, row {number}: not `name,class x0 y0 x1 y1 …`") from None
+            raise FileUnreadable(f"{table}, row {number}: not `name,class x0 y0 x1 y1 …`") from None
     return truth
 
 
@@ -96,4 +96,4 @@ def _development_kit(folder: Path) -> dict[str, str]:
             for number, (word,) in enumerate(fields(labels, 1, LAYOUT), 1)
         }
     except (ValueError, KeyError, IndexError) as error:
-        raise BadRequest(f"{labels} and meta.mat do not belong together: {error}") from None
+        raise FileUnreadable(f"{labels} and meta.mat do not belong together: {error}") from None

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from service.errors import BadRequest
+from service.errors import FileUnreadable
 from service.evaluation.benchmarks.layout import (
     BenchmarkData,
     benchmark_data,
@@ -52,7 +52,7 @@ def _variant(folder: Path, variant: str) -> Iterator[Labelled]:
     for of_class in folders_in(folder / "val"):
         label = of_class.name.partition("_")[2].replace("_", " ")
         if label not in CLASSES:
-            raise BadRequest(f"{of_class} is named by none of the classes {', '.join(CLASSES)}")
+            raise FileUnreadable(f"{of_class} is named by none of the classes {', '.join(CLASSES)}")
         for path in pictures_in(of_class):
             name = OBJECT.match(path.name) if variant in SHOWS_THE_OBJECT else None
             yield Labelled(path, label, variant, source=name[1] if name else "")

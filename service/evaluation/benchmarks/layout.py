@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from service.datasets.spec import ClassEntry, DatasetSpec
-from service.errors import BadRequest
+from service.errors import FileMissing, FileUnreadable, PackageMissing
 from service.evaluation.labelled import SUFFIXES, Labelled
 from service.models.ports import PromptMode
 from service.recognition.boxes import Box
@@ -35,15 +35,15 @@ def benchmark_data(
     return BenchmarkData(tuple(pictures), spec)
 
 
-def missing(what: Path, layout: str) -> BadRequest:
-    return BadRequest(f"{what} is missing; expected: {layout}")
+def missing(what: Path, layout: str) -> FileMissing:
+    return FileMissing(f"{what} is missing; expected: {layout}")
 
 
 def found(candidates: Sequence[Path], layout: str) -> Path:
     """The first that exists.
 
     Raises:
-        BadRequest: none does; names the first and the expected layout.
+        FileMissing: none does; names the first and the expected layout.
     """
     for path in candidates:
         if path.exists():
@@ -77,13 +77,13 @@ def all_present(pictures: Sequence[Labelled], list_of_them: Path) -> Sequence[La
     """Every folder is listed once: a look at each of 50,000 files takes long on a network drive.
 
     Raises:
-        BadRequest: a listed picture does not exist.
+        FileUnreadable: a listed picture does not exist.
     """
     folders = {one.path.parent for one in pictures}
     names = {folder: {path.name for path in folder.iterdir()} for folder in folders if folder.is_dir()}
     absent = [one.path for one in pictures if one.path.name not in names.get(one.path.parent, ())]
     if absent:
-        raise BadRequest(f"{list_of_them} lists {len(absent)} pictures that are missing, the first {absent[0]}")
+        raise FileUnreadable(f"{list_of_them} lists {len(absent)} pictures that are missing, the first {absent[0]}")
     return pictures
 
 
@@ -91,12 +91,12 @@ def fields(path: Path, count: int, layout: str) -> list[list[str]]:
     """The lines of a text file, each as `count` words; the last holds the rest of its line.
 
     Raises:
-        BadRequest: no such file, or a line with fewer words.
+        FileMissing, FileUnreadable: no such file, or a line with fewer words.
     """
     rows = [line.split(maxsplit=count - 1) for line in text(path, layout).splitlines() if line.strip()]
     for number, row in enumerate(rows, 1):
         if len(row) < count:
-            raise BadRequest(f"{path}, line {number}: {count} words are expected, not {' '.join(row)!r}")
+            raise FileUnreadable(f"{path}, line {number}: {count} words are expected, not {' '.join(row)!r}")
         row[-1] = row[-1].strip()
     return rows
 
@@ -107,38 +107,38 @@ def text(path: Path, layout: str) -> str:
     except FileNotFoundError:
         raise missing(path, layout) from None
     except (OSError, ValueError) as error:
-        raise BadRequest(f"{path} cannot be read: {error}") from None
+        raise FileUnreadable(f"{path} cannot be read: {error}") from None
 
 
 def csv_rows(path: Path, layout: str) -> list[list[str]]:
     """The rows of a table, its head first.
 
     Raises:
-        BadRequest: no such file, or no table in it.
+        FileMissing, FileUnreadable: no such file, or no table in it.
     """
     try:
         return [row for row in csv.reader(StringIO(text(path, layout))) if row]
     except csv.Error as error:
-        raise BadRequest(f"{path} cannot be read: {error}") from None
+        raise FileUnreadable(f"{path} cannot be read: {error}") from None
 
 
 def matlab(path: Path, variable: str, layout: str) -> list[Any]:
     """The entries of one variable of a MATLAB file.
 
     Raises:
-        BadRequest: no such file, it is broken or has no such variable, or scipy is not installed.
+        FileMissing, FileUnreadable (also without such a variable), PackageMissing (scipy).
     """
     try:
         from scipy.io import loadmat
         from scipy.io.matlab import MatReadError
     except ModuleNotFoundError:
-        raise BadRequest("MATLAB files are read by scipy: pip install '.[evaluate]'") from None
+        raise PackageMissing("MATLAB files are read by scipy: pip install '.[evaluate]'") from None
     if not path.is_file():
         raise missing(path, layout)
     try:
         values = loadmat(path, squeeze_me=True)[variable]
     except (OSError, ValueError, TypeError, LookupError, NotImplementedError, MatReadError, zlib.error) as error:
-        raise BadRequest(f"{path} cannot be read: {error}") from None
+        raise FileUnreadable(f"{path} cannot be read: {error}") from None
     return list(values.ravel()) if hasattr(values, "ravel") else [values]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from service.errors import BadRequest, FieldProblem, InvalidFields
+from service.errors import FieldProblem, FileMissing, FileUnreadable, InvalidFields
 from service.evaluation.benchmarks import (
     counter_animal,
     cub,
@@ -113,7 +113,7 @@ def read_benchmark(name: str, folder: Path, split: str | None = None) -> Benchma
 
     Raises:
         InvalidFields: the name or the split is not known; lists those that are.
-        BadRequest: the folder is not laid out as expected, naming what is missing, or holds no pictures.
+        FileMissing, FileUnreadable: the folder is laid out otherwise, naming what is missing, or holds no pictures.
     """
     if name not in BENCHMARKS:
         raise _unknown("benchmark", name, tuple(BENCHMARKS))
@@ -122,13 +122,13 @@ def read_benchmark(name: str, folder: Path, split: str | None = None) -> Benchma
     if split not in benchmark.splits:
         raise _unknown("split", split, benchmark.splits)
     if not folder.is_dir():
-        raise BadRequest(f"{folder} is no folder; {name} is expected there as {benchmark.layout}")
+        raise FileMissing(f"{folder} is no folder; {name} is expected there as {benchmark.layout}")
     try:
         data = benchmark.read(folder, split)
     except OSError as error:
-        raise BadRequest(f"{folder} cannot be read: {error}") from None
+        raise FileUnreadable(f"{folder} cannot be read: {error}") from None
     if not data.pictures:
-        raise BadRequest(f"{folder} holds no pictures of {name}, split {split}; expected: {benchmark.layout}")
+        raise FileUnreadable(f"{folder} holds no pictures of {name}, split {split}; expected: {benchmark.layout}")
     return data
 
 

@@ -9,7 +9,7 @@ Not among the paper's datasets; the localizer prompt is this project's choice.
 
 from pathlib import Path
 
-from service.errors import BadRequest
+from service.errors import FileUnreadable
 from service.evaluation.benchmarks.layout import (
     BenchmarkData,
     all_present,
@@ -45,7 +45,7 @@ def read(folder: Path, split: str) -> BenchmarkData:
             label = dict(enumerate(names, 1))[int(entry["class"])]
             pictures.append(Labelled(root / f"cars_{split}" / str(entry["fname"]), label, box=box))
         except (ValueError, KeyError, IndexError) as error:
-            raise BadRequest(f"{table}: an entry has no box, class and fname that are known: {error}") from None
+            raise FileUnreadable(f"{table}: an entry has no box, class and fname that are known: {error}") from None
     return benchmark_data(all_present(pictures, table), names, (PROMPT,))
 
 
@@ -53,7 +53,7 @@ def _folders(folder: Path, split: str) -> BenchmarkData:
     inner = ("", "car_data", "car_data/car_data", "stanford_cars")
     place = next((folder / name / split for name in inner if (folder / name / split).is_dir()), None)
     if place is None:
-        raise BadRequest(f"{folder} holds neither devkit nor {split}; expected: {LAYOUT}")
+        raise FileUnreadable(f"{folder} holds neither devkit nor {split}; expected: {LAYOUT}")
     classes = folders_in(place)
     pictures = [Labelled(path, of_class.name) for of_class in classes for path in pictures_in(of_class)]
     return benchmark_data(pictures, (of_class.name for of_class in classes), (PROMPT,))

@@ -7,7 +7,7 @@ there, in `Annotation/n02085620-Chihuahua/n02085620_10074` (XML without suffix).
 import re
 from pathlib import Path
 
-from service.errors import BadRequest
+from service.errors import FileUnreadable
 from service.evaluation.benchmarks.layout import (
     BenchmarkData,
     all_present,
@@ -46,7 +46,7 @@ def read(folder: Path, split: str) -> BenchmarkData:
 def _breed(folder_name: str) -> str:
     name = folder_name.partition("-")[2]
     if not name:
-        raise BadRequest(f"Images/{folder_name} is not named <WordNet id>-<breed>")
+        raise FileUnreadable(f"Images/{folder_name} is not named <WordNet id>-<breed>")
     return name.replace("_", " ")
 
 
@@ -61,4 +61,4 @@ def _box(annotation: Path) -> Box | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, IndexError):
-        raise BadRequest(f"{annotation} holds no box in the VOC format") from None
+        raise FileUnreadable(f"{annotation} holds no box in the VOC format") from None

@@ -8,7 +8,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from service.errors import BadRequest
+from service.errors import FileUnreadable, OutputRefused
 from service.evaluation.whole_files import write_whole
 
 LOCK_FILE = ".cutout.lock"
@@ -19,31 +19,31 @@ def owned(out: Path, options_file: str) -> Iterator[None]:
     """`out`, made if need be, for this run alone.
 
     Raises:
-        BadRequest: another run writes there, it holds other things, or (also later) it cannot be written.
+        OutputRefused: another run writes there, it holds other things, or (also later) it cannot be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
         strangers = {path.name for path in out.iterdir()} - {LOCK_FILE}
         if strangers and options_file not in strangers:
-            raise BadRequest(f"{out} is not empty and holds no {options_file}; choose a new folder")
+            raise OutputRefused(f"{out} is not empty and holds no {options_file}; choose a new folder")
         with FileLock(out / LOCK_FILE, timeout=0):
             yield
     except Timeout:
-        raise BadRequest(f"another run is writing to {out}") from None
+        raise OutputRefused(f"another run is writing to {out}") from None
     except OSError as error:
-        raise BadRequest(f"{out} cannot be used: {error}") from None
+        raise OutputRefused(f"{out} cannot be used: {error}") from None
 
 
 def keep_options(path: Path, about: Mapping[str, Any]) -> None:
-    """Keep what cut-outs are made with. Raises BadRequest where the folder was made with something else; says what."""
+    """Keep what cut-outs are made with. Raises OutputRefused where the folder was made with others; says which."""
     if not path.exists():
         write_whole(path, (json.dumps(about, indent=2) + "\n").encode())
         return
     try:
         kept = dict(json.loads(path.read_bytes()))
     except (TypeError, ValueError) as error:
-        raise BadRequest(f"{path} cannot be read: {error}") from None
+        raise FileUnreadable(f"{path} cannot be read: {error}") from None
     differing = [name for name in {**kept, **about} if kept.get(name) != about.get(name)]
     if differing:
         said = "; ".join(f"{name} was {kept.get(name)!r}, now {about.get(name)!r}" for name in differing)
-        raise BadRequest(f"{path.parent} was made with other options: {said}; choose another folder")
+        raise OutputRefused(f"{path.parent} was made with other options: {said}; choose another folder")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from service.errors import BadRequest
+from service.errors import OutputRefused
 from service.evaluation.cutout.options import FORMATS
 from service.evaluation.labelled import Labelled
 
@@ -24,18 +24,18 @@ def plan(pictures: Sequence[Labelled], data: Path, out: Path, picture_format: st
     """Where the cut-outs of `pictures`, which were read from the folder or table `data`, go below `out`.
 
     Raises:
-        BadRequest: a cut-out would replace an original, or be read as one the next time.
+        OutputRefused: a cut-out would replace an original, or be read as one the next time.
     """
     out = out.resolve()
     if data.is_dir() and out.is_relative_to(data.resolve()):
-        raise BadRequest(f"{out} lies in {data}: its cut-outs would be read as pictures; choose another folder")
+        raise OutputRefused(f"{out} lies in {data}: its cut-outs would be read as pictures; choose another folder")
     paths = [Path(os.path.abspath(picture.path)) for picture in pictures]  # noqa: PTH100  links keep their own names
     root = _root(paths, data if data.is_dir() else data.parent)
     names = [printable(path.relative_to(root).as_posix()) for path in paths]
     targets = target_names(names, picture_format)
     replaced = {path.parent.resolve() / path.name for path in paths} & {out / target for target in targets}
     if replaced:
-        raise BadRequest(f"cut-outs in {out} would replace {min(replaced)}; choose another folder")
+        raise OutputRefused(f"cut-outs in {out} would replace {min(replaced)}; choose another folder")
     return [Task(*parts) for parts in zip(pictures, names, targets, strict=True)]
 
 

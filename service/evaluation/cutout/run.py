@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from service.errors import BadRequest
+from service.errors import SettingsError
 from service.evaluation.cutout.folder import keep_options, owned
 from service.evaluation.cutout.journal import Journal, Record
 from service.evaluation.cutout.options import CROP, CutoutOptions
@@ -75,7 +75,7 @@ def run(
         advance: told how many pictures are done, and of how many.
 
     Raises:
-        BadRequest, InvalidFields.
+        OutputRefused, FileUnreadable, WorkerEnded, SettingsError, InvalidFields.
     """
     _check(finder, options)
     tasks = plan(read_labelled(data), data, out, options.picture_format)
@@ -96,7 +96,7 @@ def run(
 
 def _check(finder: ObjectFinder, options: CutoutOptions) -> None:
     if finder.localizer.name == "none":
-        raise BadRequest("cut-outs need a localizer; the chosen one is `none`")
+        raise SettingsError("L2R2_LOCALIZER: cut-outs need one; the chosen one is `none`")
     finder.check_prompts(options.prompts)
 
 

@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from threading import Thread
 
-from service.errors import BadRequest
+from service.errors import WorkerEnded
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def worker_pool(workers: int) -> Iterator[Executor]:
     locks of the models' threads.
 
     Raises:
-        BadRequest: a process was ended from outside.
+        WorkerEnded: a process was ended from outside.
     """
     if workers == 0:
         with ThreadPoolExecutor(1, thread_name_prefix="cutout") as thread:
@@ -29,7 +29,7 @@ def worker_pool(workers: int) -> Iterator[Executor]:
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin) as processes:
             yield processes
     except BrokenProcessPool:
-        raise BadRequest("a worker process was ended, perhaps for lack of memory; try fewer workers") from None
+        raise WorkerEnded("a worker process was ended, perhaps for lack of memory; try fewer workers") from None
 
 
 def _begin() -> None:

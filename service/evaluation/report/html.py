@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from service.errors import BadRequest
+from service.errors import PackageMissing
 from service.evaluation.metrics import confusion_counts
 from service.evaluation.report import gallery, plots, words
 from service.evaluation.report.columns import Columns, columns
@@ -29,17 +29,17 @@ def check_extra() -> None:
     """Whether pages can be made here, to be asked before hours of measuring.
 
     Raises:
-        BadRequest: matplotlib or jinja2 is missing.
+        PackageMissing: matplotlib or jinja2 is missing.
     """
     plots.check_matplotlib()
     try:
         import jinja2  # noqa: F401
     except ModuleNotFoundError:
-        raise BadRequest("pages are filled in by jinja2: pip install '.[evaluate]'") from None
+        raise PackageMissing("pages are filled in by jinja2: pip install '.[evaluate]'") from None
 
 
 def write_html(evaluation: Evaluation, summary: Summary, path: Path, measure: Measure = "micro") -> None:
-    """Raises BadRequest where matplotlib or jinja2 is missing."""
+    """Raises PackageMissing where matplotlib or jinja2 is missing."""
     path.write_text(page(evaluation, summary, measure), encoding="utf-8", errors="replace")
 
 
@@ -47,7 +47,7 @@ def page(evaluation: Evaluation, summary: Summary, measure: Measure = "micro") -
     """The page; the same for the same evaluation. Of all pictures at most 60 are shown, each at most 160 pixels wide.
 
     Raises:
-        BadRequest: matplotlib or jinja2 is missing.
+        PackageMissing: matplotlib or jinja2 is missing.
     """
     check_extra()
     from jinja2 import Environment, StrictUndefined

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
-from service.errors import BadRequest
+from service.errors import PackageMissing
 from service.evaluation.metrics import Ints
 from service.evaluation.report.figures import Measure, Score
 from service.evaluation.report.words import percent
@@ -41,11 +41,11 @@ LONGEST_LABEL = 26  # characters
 
 
 def check_matplotlib() -> None:
-    """Raises BadRequest where drawings cannot be made."""
+    """Raises PackageMissing where drawings cannot be made."""
     try:
         import matplotlib  # noqa: F401
     except ModuleNotFoundError:
-        raise BadRequest("drawings are made by matplotlib: pip install '.[evaluate]'") from None
+        raise PackageMissing("drawings are made by matplotlib: pip install '.[evaluate]'") from None
 
 
 def _styled(draw: Callable[Parameters, str]) -> Callable[Parameters, str]:

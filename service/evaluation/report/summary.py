@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import BadRequest
+from service.errors import FileUnreadable
 from service.evaluation.metrics import (
     RESAMPLES,
     Bools,
@@ -43,12 +43,12 @@ def summarize(
     at the confidence that keeps `keep_right` of the right answers.
 
     Raises:
-        BadRequest: no picture has a label.
+        FileUnreadable: no picture has a label.
         ValueError: `keep_right` is not above 0 and at most 1.
     """
     table = columns(evaluation)
     if not table.labelled.any():
-        raise BadRequest("no picture has a label, so no answer can be right")
+        raise FileUnreadable("no picture has a label, so no answer can be right")
     places = {name: np.flatnonzero(table.parts == name) for name in dict.fromkeys(table.parts)}
     found = {name: measured(table, of, [seed, turn], resamples) for turn, (name, of) in enumerate(places.items(), 1)}
     everything = np.arange(len(table.parts))

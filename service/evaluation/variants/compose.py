@@ -45,7 +45,7 @@ def compose(job: Job) -> int:
     """Make those that are not there yet; how many that was.
 
     Raises:
-        BadRequest: a file cannot be read or written.
+        FileUnreadable, OutputRefused: a file cannot be read or written.
     """
     outputs = [output for output in job.outputs if not is_made_from(job.out / output.target, output.digest)]
     if not outputs:

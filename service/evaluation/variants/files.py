@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from service.errors import BadRequest, FieldProblem, InvalidFields
+from service.errors import FieldProblem, FileUnreadable, InvalidFields, OutputRefused
 from service.evaluation.whole_files import UNFINISHED, write_whole
 from service.recognition.views import Mask, Pixels
 
@@ -56,34 +56,34 @@ def is_made_from(path: Path, digest: str) -> bool:
 
 
 def read(path: Path) -> bytes:
-    """Raises: BadRequest."""
+    """Raises: FileUnreadable."""
     try:
         return path.read_bytes()
     except OSError as error:
-        raise BadRequest(f"{path} cannot be read: {error.strerror}") from None
+        raise FileUnreadable(f"{path} cannot be read: {error.strerror}") from None
 
 
 def write(path: Path, data: bytes) -> None:
     """Put `data` at `path`, folders included: whole or, whatever happens, not at all.
 
     Raises:
-        BadRequest: the file system refuses.
+        OutputRefused: the file system refuses.
     """
     try:
         write_whole(path, data)
     except OSError as error:
-        raise BadRequest(f"{path} cannot be written: {error.strerror}") from None
+        raise OutputRefused(f"{path} cannot be written: {error.strerror}") from None
 
 
 def prepare(folder: Path, *outdated: str) -> None:
     """Make `folder`, and rid it of the named files and of what a killed process left behind.
 
     Raises:
-        BadRequest: the file system refuses.
+        OutputRefused: the file system refuses.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in (*folder.rglob(UNFINISHED), *(folder / name for name in outdated)):
             path.unlink(missing_ok=True)
     except OSError as error:
-        raise BadRequest(f"{folder} cannot be written: {error.strerror}") from None
+        raise OutputRefused(f"{folder} cannot be written: {error.strerror}") from None

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from service.errors import BadRequest
+from service.errors import OutputRefused
 from service.evaluation.variants.files import is_made_from, read
 from service.evaluation.variants.subjects import Finding, Task
 from service.recognition.boxes import Box
@@ -16,7 +16,7 @@ class Journal:
     """Findings by their task's digest. A line that is not whole is no finding.
 
     Raises:
-        BadRequest: the file is there and cannot be read.
+        FileUnreadable: the file is there and cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,11 +39,11 @@ class Journal:
         return finding
 
     def add(self, task: Task, finding: Finding) -> None:
-        """Raises: BadRequest."""
+        """Raises: OutputRefused."""
         edges = list(vars(finding.box).values()) if finding.box else None
         fields = {name: value for name, value in vars(finding).items() if name != "box"}
         try:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write("\n" + json.dumps([task.digest, edges, fields]))  # the line before may be cut short
         except OSError as error:
-            raise BadRequest(f"{self._path} cannot be written: {error.strerror}") from None
+            raise OutputRefused(f"{self._path} cannot be written: {error.strerror}") from None

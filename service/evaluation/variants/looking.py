@@ -29,7 +29,7 @@ def look(task: Task, mask_of: MaskOf | None = None) -> Finding:
     A picture that cannot be used gives a finding with its problem.
 
     Raises:
-        BadRequest: a file cannot be read or written.
+        FileUnreadable, OutputRefused: a file cannot be read or written.
     """
     try:
         picture = decoded(task.path)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import BadRequest, FieldProblem, InvalidFields
+from service.errors import FieldProblem, FileUnreadable, InvalidFields, OutputRefused
 from service.evaluation.labelled import Labelled
 from service.evaluation.variants.compose import Job, compose
 from service.evaluation.variants.files import check_format, prepare
@@ -53,7 +53,7 @@ def make_variants(
 
     Raises:
         InvalidFields: an unknown kind or format, or a number out of its range.
-        BadRequest: too few pictures or classes are left, or a file cannot be read or written.
+        FileUnreadable, OutputRefused: too few pictures or classes are left, or a file cannot be read or written.
         ServiceError: a worker died.
     """
     variants = check_kinds(kinds, adversarial)
@@ -93,7 +93,7 @@ class _Run:
         write_skipped(self.out, skipped)
         if not subjects:
             reason, _ = Counter(one.reason for one in skipped).most_common(1)[0]
-            raise BadRequest(f"none of {len(skipped)} pictures can be used; mostly: {reason}")
+            raise FileUnreadable(f"none of {len(skipped)} pictures can be used; mostly: {reason}")
         _check_classes({subject.label for subject in subjects}, variants)
         return subjects, skipped
 
@@ -111,13 +111,14 @@ def _check(listed: Sequence[Named], variants: Sequence[Variant], out: Path, work
         raise InvalidFields(FieldProblem("workers", f"{workers} is not at least 1"))
     inside = [row.picture.path for row in listed if row.picture.path.absolute().is_relative_to(out.absolute())]
     if inside:
-        raise BadRequest(f"{inside[0]} lies in the output folder {out}, where pictures are made, not taken")
+        raise OutputRefused(f"{inside[0]} lies in the output folder {out}, where pictures are made, not taken")
     if not listed:
-        raise BadRequest("there are no pictures with a label")
+        raise FileUnreadable("there are no pictures with a label")
     _check_classes({row.picture.label for row in listed}, variants)
 
 
 def _check_classes(labels: set[str], variants: Sequence[Variant]) -> None:
     mixing = [variant.name for variant in variants if variant.ground not in (None, "same")]
     if mixing and len(labels) < 2:
-        raise BadRequest(f"{', '.join(mixing)}: at least 2 classes are needed, there is {', '.join(sorted(labels))}")
+        there = ", ".join(sorted(labels))
+        raise FileUnreadable(f"{', '.join(mixing)}: at least 2 classes are needed, there is {there}")

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from service.errors import BadRequest
+from service.errors import FileUnreadable
 from service.evaluation.variants.files import digest_of, read
 from service.evaluation.variants.kinds import NEEDS, Need
 from service.evaluation.variants.names import Named
@@ -70,7 +70,7 @@ class Subject:
 
 
 def task_of(named: Named, need: Need, finder: str | None, out: Path) -> Task:
-    """Raises: BadRequest where a file cannot be read."""
+    """Raises: FileUnreadable where a file cannot be read."""
     picture = named.picture
     file_digest = hashlib.sha256(read(picture.path)).hexdigest()
     mask_digest = hashlib.sha256(read(picture.mask)).hexdigest() if picture.mask else ""
@@ -96,7 +96,7 @@ def subject_of(named: Named, task: Task, finding: Finding) -> Subject:
 
 
 def decoded(path: Path) -> Picture:
-    """Raises: BadRequest where the file cannot be read, ImageError where it is no picture."""
+    """Raises: FileUnreadable where the file cannot be read, ImageError where it is no picture."""
     return decode(read(path), _LIMITS)
 
 
@@ -108,10 +108,10 @@ def inside(mask: Picture) -> Mask:
 
 
 def scene_of(subject: Subject) -> Scene:
-    """The subject's pixels. Raises: BadRequest where its files changed since they were looked at."""
+    """The subject's pixels. Raises: FileUnreadable where its files changed since they were looked at."""
     rgb = decoded(subject.path).rgb
     mask = inside(decoded(subject.mask)) if subject.mask else None
     size = (subject.height, subject.width)
     if rgb.shape[:2] != size or (mask is not None and mask.shape != size):
-        raise BadRequest(f"{subject.path} was changed while it was read")
+        raise FileUnreadable(f"{subject.path} was changed while it was read")
     return Scene(rgb, subject.box, mask)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import BadRequest, ModelFailed
+from service.errors import FileUnreadable, ModelFailed
 from service.evaluation.variants.journal import Journal
 from service.evaluation.variants.kinds import Variant, need_of
 from service.evaluation.variants.looking import MaskOf, look
@@ -37,14 +37,14 @@ def survey(
     A picture that lacks what one of the variants needs is left out of all of them, so that all show the same objects.
 
     Raises:
-        BadRequest: the output folder cannot be written.
+        OutputRefused: the output folder cannot be written.
     """
     need, hides = need_of(variants), any(variant.needs_background for variant in variants)
     tasks: list[tuple[Named, Task]] = []
     for row in listed:
         try:
             tasks.append((row, task_of(row, need, finder.name if finder else None, out)))
-        except BadRequest as error:
+        except FileUnreadable as error:
             yield Skipped(row.picture.path, error.detail)
     for row, task, finding in _findings(tasks, Journal(out), finder, spread):
         problem = finding.problem or (_crowded(finding) if hides else "")

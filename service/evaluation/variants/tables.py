@@ -46,12 +46,12 @@ class Made:
 
 
 def write_made(folder: Path, made: Iterable[Made]) -> Path:
-    """Raises: BadRequest."""
+    """Raises: OutputRefused."""
     return _write(folder / VARIANTS_TABLE, COLUMNS, (row.cells for row in made))
 
 
 def write_skipped(folder: Path, skipped: Iterable[Skipped]) -> Path:
-    """Raises: BadRequest."""
+    """Raises: OutputRefused."""
     return _write(folder / SKIPPED_TABLE, ("path", "reason"), ((row.path, row.reason) for row in sorted(skipped)))
 
 
