@@ -22,7 +22,7 @@ from service.recognition.answers import Cascade, ObjectAnswer, Recognition
 from service.recognition.scoring import unit
 from service.recognition.views import FG, FULL, VIEWS, Style
 from service.stages.admission import Admission, Place
-from service.stages.answering import Answering
+from service.stages.answering import FEW_CLASSES, Answering
 from service.stages.candidates import recognize_candidates
 from service.stages.locating import NOT_ASKED, Located, Locating
 from service.stages.looking import Looking
@@ -31,7 +31,7 @@ from service.stages.options import Abilities, Limits, Options, Plan, plan_for, u
 from service.stages.originals import in_original_pixels
 from service.stages.photograph import Decoding, Photograph
 from service.stages.seeing import Seeing, Sight, relied_on, whole_sight
-from service.stages.together import all_of, done_in
+from service.stages.together import all_of, done_here_or_in, done_in
 from service.telemetry import Stopwatch
 from service.turns import Turns
 
@@ -76,7 +76,8 @@ class Recognizer:
             opened = self._decoding.opened(data, watch, own=place.is_own)
             async with asyncio.timeout(place.left_s), opened as photo:
                 place.begin()
-                answering = await done_in(self._pool, Answering, dataset, plan, self.encoder.logit_scale)
+                few = len(dataset.labels) <= FEW_CLASSES
+                answering = await done_here_or_in(self._pool, few, Answering, dataset, plan, self.encoder.logit_scale)
                 if options.candidates:
                     answer = await recognize_candidates(photo, plan, answering, self._locating, self._seeing)
                 else:

@@ -17,6 +17,8 @@ from service.recognition.views import DEFAULT_BRANCHES
 from service.stages.looking import Looks
 from service.stages.options import Plan
 
+FEW_CLASSES = 1000  # whose tables of what is known beforehand are read in no time
+
 
 class Answering:
     """Compares looks with one dataset's classes, as a plan says. Pure: no model runs here."""

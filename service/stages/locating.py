@@ -20,7 +20,7 @@ from service.recognition.views import Scene, box_mask
 from service.stages.options import Limits, Plan
 from service.stages.photograph import Photograph
 from service.stages.pieces import BoxesOf, MaskOf, packed, unpacked
-from service.stages.together import all_of
+from service.stages.together import all_of, done_in
 
 Mask = NDArray[np.bool_]
 INSIDE = 127  # levels of a mask above it are the object
@@ -103,9 +103,9 @@ class Locating:
 
     async def find(self, photo: Photograph, prompts: PromptSet, field: str) -> Sequence[Detection]:
         """All detections, best first. Raises InvalidFields naming `field`, TimeoutError."""
-        known = await asyncio.wrap_future(self._pool.submit(self._recalled, photo, prompts))
+        known = photo.recall(self._boxes_of(prompts))
         if known is not None:
-            return known
+            return await done_in(self._pool, unpacked, known)
         picture = await photo.picture()
         with photo.watch.stage("locate"):
             async with asyncio.timeout(self._limits.locate_timeout_s), self._box_places:
@@ -116,9 +116,9 @@ class Locating:
 
     def find_now(self, photo: Photograph, prompts: PromptSet) -> Sequence[Detection]:
         """All detections, best first, for callers without an event loop. Raises InvalidFields, DeadlineExceeded."""
-        known = self._recalled(photo, prompts)
+        known = photo.recall(self._boxes_of(prompts))
         if known is not None:
-            return known
+            return unpacked(known)
         waiting = self._boxes.submit(self._prepare(photo.picture_now(), prompts, "localizer_prompts"))
         try:
             found = waiting.result(self._limits.locate_timeout_s)
@@ -168,10 +168,6 @@ class Locating:
                     return await asyncio.wrap_future(self._masks.submit(await asyncio.wrap_future(job)))
             except TimeoutError:
                 return None
-
-    def _recalled(self, photo: Photograph, prompts: PromptSet) -> Sequence[Detection] | None:
-        known = photo.recall(self._boxes_of(prompts))
-        return None if known is None else unpacked(known)
 
     def _keep(self, photo: Photograph, prompts: PromptSet, found: Sequence[Detection]) -> None:
         if photo.is_remembered:

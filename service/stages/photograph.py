@@ -12,8 +12,10 @@ from service.lines import filled_pool
 from service.stages.memory import Memory
 from service.stages.options import Limits
 from service.stages.pieces import Frame, FrameOf, Piece, Value
-from service.stages.together import done_in
+from service.stages.together import done_here_or_in, done_in
 from service.telemetry import Stopwatch
+
+SMALL_BYTES = 2**18  # whose digest is made in a fraction of a millisecond
 
 
 class Decoding:
@@ -46,7 +48,8 @@ class Decoding:
             ImageError: the bytes are no acceptable picture.
         """
         named = self.memory.is_on and not own
-        name = await done_in(self.pool, self.memory.name_of, data) if named else b""
+        small = len(data) <= SMALL_BYTES
+        name = await done_here_or_in(self.pool, small, self.memory.name_of, data) if named else b""
         async with AsyncExitStack() as held:
             photo = Photograph(data, name, self, watch, held)
             if own:

@@ -19,6 +19,13 @@ async def all_of(works: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
             task.cancel()
 
 
+async def done_here_or_in(
+    pool: Executor, here: bool, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+) -> Result:
+    """The result of `work`: done here where that takes less time than a thread of the pool takes to begin."""
+    return work(*args, **kwargs) if here else await done_in(pool, work, *args, **kwargs)
+
+
 def done_in(
     pool: Executor, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
 ) -> asyncio.Future[Result]:
