@@ -57,9 +57,9 @@ class FakeRemote:
         self.registered[f"mine-{kind}"] = len(classes)
         return f"mine-{kind}"
 
-    def is_built(self, name: str) -> bool:
+    def progress(self, name: str) -> float:
         self.pending -= 1
-        return self.pending < 0
+        return 1.0 if self.pending < 0 else 0.5
 
     def forget(self, name: str) -> None:
         self.forgotten.append(name)
