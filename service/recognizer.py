@@ -1,8 +1,7 @@
 """The product in one readable class: locate, look, embed all views at once, score, fuse (L2R2, section 3).
 
-Every stage is timed; the models sit behind batchers, so that many requests share their calls. Locating and Seeing ask
-the photograph what is known of it, from earlier requests too, before they have it decoded or a model run; and tell it
-what they found out.
+Every stage is timed; the models sit behind batchers, so that many requests share their calls. What is known of a
+photograph, from earlier requests too, is neither decoded for nor computed again.
 """
 
 import asyncio
@@ -144,10 +143,11 @@ class Recognizer:
         return await self._answer(photo, relied_on(located, plan, looks), looks, plan, answering, cascade)
 
     async def _located(self, photo: Photograph, plan: Plan) -> Located:
-        """What is located; meanwhile the full view is looked at, where the models do not take turns."""
+        """What is located; meanwhile the full view is made, and, where the models do not take turns, looked at."""
         works: list[Coroutine[Any, Any, object]] = [self._locating.locate(photo, plan)]
-        if self.limits.overlap and plan.first_view is None and FULL in plan.branches and plan.box_branches:
-            works.append(self._seeing.look(photo, [Sight(None, (FULL,))], plan.style))
+        if plan.first_view is None and FULL in plan.branches and plan.box_branches:
+            look = self._seeing.look if self.limits.overlap else self._seeing.make_ready
+            works.append(look(photo, [Sight(None, (FULL,))], plan.style))
         return cast(Located, (await all_of(works))[0])
 
     async def _first_look(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -13,8 +14,11 @@ from service.errors import DeadlineExceeded
 from service.models.ports import Bytes, Encoder, Floats
 from service.recognition.views import VIEWS, Scene, Style
 from service.stages.options import Limits
+from service.stages.photograph import Photograph
+from service.stages.together import done_in
 from service.telemetry import Stopwatch
 
+NOTHING: Mapping[str, Bytes] = MappingProxyType({})
 Looks = Mapping[str, Floats]  # a branch's name to its unit embedding [D]
 
 
@@ -56,10 +60,10 @@ class Looking:
     def close(self, timeout_s: float | None = None) -> bool:
         return self._embedding.close(timeout_s)
 
-    async def make(self, scene: Scene, names: Sequence[str], style: Style, watch: Stopwatch) -> Views:
-        """The named views of a scene, in a thread of the pool."""
-        with watch.stage("views"):
-            return await asyncio.wrap_future(self._pool.submit(self._make, scene, tuple(names), style))
+    async def make(self, scene: Scene, names: Sequence[str], style: Style, photo: Photograph) -> Views:
+        """The named views of a scene of the photograph, in a thread of the pool, but for those that are ready."""
+        with photo.watch.stage("views"):
+            return await done_in(self._pool, self._make, scene, tuple(names), style, dict(photo.ready))
 
     async def embed(self, views: Sequence[Views], watch: Stopwatch) -> list[dict[str, Floats]]:
         """For each scene's views their embeddings by name; one model call for all."""
@@ -81,8 +85,10 @@ class Looking:
             waiting.cancel()
             raise DeadlineExceeded(f"no embedding within {timeout_s:g} s") from None
 
-    def _make(self, scene: Scene, names: tuple[str, ...], style: Style) -> Views:
-        made = [self._encoder.preprocess(VIEWS[name].make(scene, style)) for name in names]
+    def _make(self, scene: Scene, names: tuple[str, ...], style: Style, ready: Mapping[str, Bytes] = NOTHING) -> Views:
+        made = [
+            ready[name] if name in ready else self._encoder.preprocess(VIEWS[name].make(scene, style)) for name in names
+        ]
         return Views(names, np.stack(made) if made else np.empty((0, 0, 0, 3), np.uint8))
 
     def _embed_views(self, pictures: Sequence[Bytes]) -> list[Floats]:

@@ -71,6 +71,11 @@ class Memory:
             self._entries.move_to_end((picture, piece))
             return cast(Value, entry[0])
 
+    def knows(self, picture: bytes, piece: Piece[Any]) -> bool:
+        """Whether it could be recalled; no use, and no lookup that counts."""
+        with self._lock:
+            return (picture, piece) in self._entries
+
     def keep(self, picture: bytes, piece: Piece[Value], value: Value) -> None:
         """For as long as there is space for it; what takes more than all of it is not kept, nor what has no name."""
         size = ENTRY_BYTES + size_of(picture) + size_of(piece) + size_of(value)

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from service.images import Decode, LargePicture, Picture, decode
 from service.lines import filled_pool
+from service.models.ports import Bytes
 from service.stages.memory import Memory
 from service.stages.options import Limits
 from service.stages.pieces import Frame, FrameOf, Piece, Value
@@ -70,10 +71,11 @@ class Decoding:
 
 class Photograph:
     """One request's picture, the `watch` that times what is done with it, and what is known of it, from this request
-    and from earlier ones."""
+    and from earlier ones. `ready`: views that need no box, as the encoder takes them, by name."""
 
     def __init__(self, data: bytes, name: bytes, decoding: Decoding, watch: Stopwatch, held: AsyncExitStack) -> None:
         self.watch = watch
+        self.ready: dict[str, Bytes] = {}
         self._data, self._name, self._decoding, self._held = data, name, decoding, held
         self._known: dict[Piece[Any], Any] = {}
         self._picture: Picture | None = None
@@ -95,6 +97,10 @@ class Photograph:
                 return None
             self._known[piece] = found
         return cast(Value, self._known[piece])
+
+    def knows(self, piece: Piece[Any]) -> bool:
+        """Whether `recall` would find it; not counted."""
+        return piece in self._known or self._decoding.memory.knows(self._name, piece)
 
     def keep(self, piece: Piece[Value], value: Value) -> None:
         """For the rest of the request, and for others with the same picture. The value must not be changed any more."""

@@ -90,6 +90,15 @@ class Seeing:
             for sight, (seen, views) in zip(sights, pairs, strict=True)
         ]
 
+    async def make_ready(self, photo: Photograph, sights: Sequence[Sight], style: Style) -> None:
+        """Views that need no box and are not known, for the next look of the same request."""
+        pieces = [sight.piece(name, style) for sight in sights for name in sight.shown(masked=False)]
+        names = tuple(piece.name for piece in pieces if not photo.knows(piece))
+        if names:
+            picture = await photo.picture()
+            made = await self._looking.make(Scene(picture.rgb), names, style, photo)
+            photo.ready.update(zip(names, made.pixels, strict=True))
+
     def look_now(self, photo: Photograph, sight: Sight, style: Style, timeout_s: float) -> dict[str, Floats]:
         """The same for views without a mask and callers without an event loop. Raises DeadlineExceeded."""
         seen, rows = _seen(photo, sight, style, masked=False), {}
@@ -111,7 +120,7 @@ class Seeing:
             scene = await self._locating.scene(photo, sight.found, masked=wants_mask)
             if seen is None or (wants_mask and scene.mask is None):  # which may be too late this time
                 seen = _seen(photo, sight, style, masked=scene.mask is not None)
-            return seen, await self._looking.make(scene, seen.missing, style, photo.watch)
+            return seen, await self._looking.make(scene, seen.missing, style, photo)
 
 
 def _seen(photo: Photograph, sight: Sight, style: Style, *, masked: bool) -> _Seen:

@@ -34,6 +34,26 @@ async def test_in_turn_all_views_are_one_batch(start: Start) -> None:
     assert encoder.batches == [2]
 
 
+async def test_in_turn_the_full_view_is_made_once_and_before_the_box_is_known(start: Start) -> None:
+    localizer, encoder = FakeLocalizer(always(FOUND)), ColourEncoder()
+    recognizer = start(localizer, encoder, overlap=False)
+    localizer.open.clear()
+    work = asyncio.ensure_future(recognizer.recognize(PICTURE, dataset_of(), Options()))
+    await until(lambda: len(encoder.views) == 1)
+    assert encoder.batches == []
+    localizer.open.set()
+    await work
+    assert [view.shape[:2] for view in encoder.views] == [(16, 24), (8, 8)]
+
+
+async def test_of_a_picture_that_is_known_no_view_is_made(start: Start) -> None:
+    encoder = ColourEncoder()
+    recognizer = start(FakeLocalizer(always(FOUND)), encoder, overlap=False, memory_bytes=10**6)
+    first, again = [await recognizer.recognize(PICTURE, dataset_of(), Options()) for _ in range(2)]
+    assert len(encoder.views) == 2
+    assert first.verdict == again.verdict
+
+
 @pytest.mark.parametrize(
     "options",
     [Options(branches=("fg",)), Options(branches=("full",)), Options(cascade=0.1, cascade_first="fg")],
