@@ -39,6 +39,7 @@ def bars(found: Found) -> list[Bar]:
         _memory,
         _registering,
         _observing,
+        _decoding,
     )
     return [bar for maker in makers for bar in maker(found) if bar.failed or bar.value is not None]
 
@@ -143,3 +144,10 @@ def _observing(found: Found) -> Iterator[Bar]:
         yield Bar("throughput with metrics and logs / without", new["throughput_ratio"], 0.98, "at_least", failed)
         title = "processor time that metrics and logs add to a request / that of a new picture"
         yield Bar(title, part["added_share"], 0.02, "at_most", failed)
+
+
+def _decoding(found: Found) -> Iterator[Bar]:
+    part = found.get("decoding")
+    if part:
+        title = "throughput with pictures decoded in processes / in threads"
+        yield Bar(title, part["throughput_ratio"], 0.95, "at_least", _failed(part["on"], part["off"]))

@@ -8,9 +8,9 @@ from typing import Any
 
 from service.errors import FieldProblem, InvalidFields
 
-PARTS = ("limit", "http", "classes", "sizes", "datasets", "peers", "memory", "registering", "observing")
+PARTS = ("limit", "http", "classes", "sizes", "datasets", "peers", "memory", "registering", "observing", "decoding")
 USUAL_PARTS = PARTS[:5]
-NEED_OWN_SERVER = ("limit", "peers", "observing")  # the models in reach, or settings
+NEED_OWN_SERVER = ("limit", "peers", "observing", "decoding")  # the models in reach, or settings
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ CALLERS = 4
 SCRAPES = 20
 ON: Mapping[str, Any] = {"metrics": "on", "log_level": "info"}
 OFF: Mapping[str, Any] = {"metrics": "off", "log_level": "warning"}
-QUIET = {"canary_interval_s": 3600}  # whichever service is idle computes nothing
+QUIET: Mapping[str, Any] = {"canary_interval_s": 3600}  # whichever service is idle computes nothing
 # How often each is asked of each service, and whether its bytes are always others: pictures seen before take thousands
 # of requests in a moment
 PICTURES = {"new": (4, True), "seen before": (8, False)}
@@ -43,7 +43,7 @@ def measure_observing(start: Callable[[Mapping[str, Any]], Meter], seconds: floa
         asked = Pair(*(replace(meter, request=replace(meter.request, distinct=distinct)) for meter in _both(pair)))
         for meter in _both(asked):
             meter.warm_up(CALLERS)
-        rows[pictures] = _in_turns(asked, seconds / turns, turns, said, pictures)
+        rows[pictures] = taking_turns(asked, seconds / turns, turns, said, pictures)
     added_us = rows["seen before"]["added_us"]
     new_us = rows["new"]["off_cpu_us"]
     return {
@@ -57,7 +57,7 @@ def _both(pair: Pair) -> tuple[Meter, Meter]:
     return pair.on, pair.off
 
 
-def _in_turns(pair: Pair, seconds: float, count: int, said: Said, pictures: str) -> dict[str, Any]:
+def taking_turns(pair: Pair, seconds: float, count: int, said: Said, pictures: str) -> dict[str, Any]:
     """`seconds` of each service in each turn; who was first comes second in the next."""
     turns: list[tuple[Point, Point]] = []
     for turn in range(count):

@@ -11,6 +11,7 @@ from service.bench.bare import Bare, Said
 from service.bench.checks import measure_memory, measure_registering
 from service.bench.choices import PARTS, Choices
 from service.bench.costs import measure_classes, measure_datasets, measure_sizes
+from service.bench.decoding_part import measure_decoding
 from service.bench.http_part import measure_http, measure_limit
 from service.bench.machine import machine
 from service.bench.meter import Meter
@@ -95,6 +96,7 @@ class _Run:
             measures |= {
                 "limit": lambda: measure_limit(bare, choices, said),
                 "observing": lambda: measure_observing(self._another, seconds, said),
+                "decoding": lambda: measure_decoding(self._another, seconds, said),
                 "peers": lambda: self._peers(meter, bare),
             }
         return measures

@@ -31,6 +31,8 @@ def report(found: Row) -> Group:
         parts += [Text(f"not measured: {reason}", style="yellow") for reason in found["peers"]["missing"]]
     if "observing" in found:
         parts.append(_observing(found["observing"]))
+    if "decoding" in found:
+        parts.append(_decoding(found["decoding"]))
     parts.append(_bars(found))
     parts += [Text(f"noise: {warning}", style="yellow") for warning in found["noise"]["warnings"]]
     return Group(*parts)
@@ -120,6 +122,13 @@ def _observing(part: Row) -> Table:
         rates = (row["on"]["per_s"], row["off"]["per_s"])
         table.add_row(pictures, *map(_number, (*figures, *rates)), _errors(row["on"]), _errors(row["off"]))
     table.add_row("reading /metrics, ms", _number(part["scrape_ms"]))
+    return table
+
+
+def _decoding(part: Row) -> Table:
+    table = _table("Pictures decoded", "in", "per s", "p50 ms", "errors")
+    for title, row in (("processes", part["on"]), ("threads", part["off"])):
+        table.add_row(title, _number(row["per_s"]), _number(row["p50_ms"]), _errors(row))
     return table
 
 

@@ -13,12 +13,13 @@ from service.bench.request import Request
 class FakeMeter:
     """Every answer takes `wait_ms` of its dataset (by default 100); memory grows by 1 MB with each load.
 
-    most: answers after which it is cut. begun: called at each load.
+    seconds: that each load takes. most: answers after which it is cut. begun: called at each load.
     """
 
     waits_ms: dict[str, float] = field(default_factory=dict)
     rss: float = 100.0
     most: int = 10**6
+    seconds: float = 1.0
     begun: Callable[[], object] = lambda: None
     loads: list[tuple[int, list[str]]] = field(default_factory=list)
     request: Request = field(default_factory=lambda: Request("http://here/classify", ["a.jpg"], [{"dataset": "own"}]))
@@ -33,7 +34,14 @@ class FakeMeter:
         wait_ms = self.waits_ms.get(names[-1], 100.0)
         statuses = {"200": min(self.most, concurrency + (least or 0))}
         return Point(
-            1.0, (wait_ms,) * 4, statuses, 0, 1.0, 0.0, concurrency=concurrency, server_peak_rss_mb=self.rss + 7
+            self.seconds,
+            (wait_ms,) * 4,
+            statuses,
+            0,
+            1.0,
+            0.0,
+            concurrency=concurrency,
+            server_peak_rss_mb=self.rss + 7,
         )
 
     def warm_up(self, concurrency: int, request: Request | None = None) -> None:
