@@ -111,7 +111,8 @@ class Locating:
             async with asyncio.timeout(self._limits.locate_timeout_s), self._box_places:
                 prepared = await asyncio.wrap_future(self._pool.submit(self._prepare, picture, prompts, field))
                 found = await asyncio.wrap_future(self._boxes.submit(prepared))
-            await asyncio.wrap_future(self._pool.submit(self._keep, photo, prompts, found))
+            if photo.is_remembered:
+                photo.keep_when_done(self._boxes_of(prompts), done_in(self._pool, packed, found))
         return found
 
     def find_now(self, photo: Photograph, prompts: PromptSet) -> Sequence[Detection]:
@@ -125,7 +126,8 @@ class Locating:
         except TimeoutError:
             waiting.cancel()
             raise DeadlineExceeded(f"no box within {self._limits.locate_timeout_s:g} s") from None
-        self._keep(photo, prompts, found)
+        if photo.is_remembered:
+            photo.keep(self._boxes_of(prompts), packed(found))
         return found
 
     async def find_candidates(self, photo: Photograph, labels: Sequence[str], plan: Plan) -> list[Located]:
@@ -168,10 +170,6 @@ class Locating:
                     return await asyncio.wrap_future(self._masks.submit(await asyncio.wrap_future(job)))
             except TimeoutError:
                 return None
-
-    def _keep(self, photo: Photograph, prompts: PromptSet, found: Sequence[Detection]) -> None:
-        if photo.is_remembered:
-            photo.keep(self._boxes_of(prompts), packed(found))
 
     def _boxes_of(self, prompts: PromptSet) -> BoxesOf:
         return BoxesOf(prompts if self._localizer.reads_prompts else PromptSet())

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
@@ -106,6 +106,14 @@ class Photograph:
         """For the rest of the request, and for others with the same picture. The value must not be changed any more."""
         self._known[piece] = value
         self._decoding.memory.keep(self._name, piece, value)
+
+    def keep_when_done(self, piece: Piece[Value], coming: Awaitable[Value]) -> None:
+        """Keep it at the end of the request, which need not wait for it earlier."""
+
+        async def keep() -> None:
+            self.keep(piece, await coming)
+
+        self._held.push_async_callback(keep)
 
     async def picture(self) -> Picture:
         """Its pixels. Ask for them before anything else that others wait for too: there may be no place yet.
