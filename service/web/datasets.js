@@ -152,6 +152,6 @@ async function register(method) {
 
 async function replaceIfWanted(name) {
   const title = `${name} is there already`;
-  if (await confirmed(title, "It has other content. Replace it? The version there is now is kept.", "Replace", "Leave it")) register("PUT");
+  if (await confirmed(title, "It has other content. Replace it? What it holds now is gone for everybody then, unless it is among its kept versions.", "Replace", "Leave it")) register("PUT");
   else atField(find("register"), "name", "This name is taken.");
 }
