@@ -14,7 +14,7 @@ CONCURRENCY = 8
 CALLERS = (1, 8)
 LEAST = 8
 LEAD_S = 1.0  # by then the load runs
-MOST_ROUNDS = 24  # of a list that takes long to build, so many tell
+MOST_ROUNDS = 12  # of a list that takes long to build, so many tell
 
 
 def measure_memory(meter: Meter, requests: int, said: Said) -> dict[str, Any]:
