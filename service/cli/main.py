@@ -9,7 +9,7 @@ import typer
 import service
 from service.cli import bench, classify, cutout, datasets, demo, doctor, evaluate, keys, models, serve, variants
 from service.cli.saying import say_error
-from service.errors import ServiceError
+from service.errors import ServiceError, WrongUsage
 
 WRONG_USAGE: tuple[type[Exception], ...] = tuple(
     kind for kind in typer.BadParameter.__mro__ if hasattr(kind, "format_message")
@@ -74,5 +74,5 @@ def _run() -> None:
     except typer.Abort:
         sys.exit(1)
     except WRONG_USAGE as error:
-        say_error("wrong_usage", str(error))
+        say_error(WrongUsage.code, str(error))
         sys.exit(2)

@@ -2,11 +2,12 @@
 
 ServiceError
 ├── BadRequest                 400  malformed_request
-│   ├── FileMissing            400  file_missing            (these five: said by the command line)
+│   ├── FileMissing            400  file_missing            (these six: said by the command line)
 │   ├── FileUnreadable         400  file_unreadable
 │   ├── OutputRefused          400  output_refused
 │   ├── PackageMissing         400  package_missing
-│   └── WorkerEnded            400  worker_ended
+│   ├── WorkerEnded            400  worker_ended
+│   └── WrongUsage             400  wrong_usage
 ├── InvalidFields              422  invalid_fields
 │   ├── UrlRefused             422  url_refused
 │   └── UrlFailed              422  url_failed
@@ -58,7 +59,7 @@ from service.errors.datasets import (
     EncoderUnavailable,
     StorageFull,
 )
-from service.errors.local import FileMissing, FileUnreadable, OutputRefused, PackageMissing, WorkerEnded
+from service.errors.local import FileMissing, FileUnreadable, OutputRefused, PackageMissing, WorkerEnded, WrongUsage
 from service.errors.pictures import ImageError, ImageTooLarge, ImageTruncated, ImageUnreadable, ImageUnsupported
 from service.errors.requests import (
     BadRequest,
@@ -135,4 +136,5 @@ __all__ = [
     "WeightsMismatch",
     "WeightsMissing",
     "WorkerEnded",
+    "WrongUsage",
 ]

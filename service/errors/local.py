@@ -21,3 +21,7 @@ class PackageMissing(BadRequest):
 
 class WorkerEnded(BadRequest):
     code, title = "worker_ended", "A process of the command's was ended"
+
+
+class WrongUsage(BadRequest):
+    code, title = "wrong_usage", "The command is not used like that"

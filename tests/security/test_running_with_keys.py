@@ -55,6 +55,7 @@ def test_readmes_commands_do_what_they_say(folder: Path, secrets: list[str], ser
     shown = ran(folder, script, L2R2_KEY=editor, L2R2_KEYS_FILE="keys.json")
     assert shown.startswith('{"datasets":[]}')
     assert "camera-7: revoked" in shown
+    assert shown.splitlines()[-1] == "401"
     command = [sys.executable, "-m", "service", "datasets", "list", "--url", service.url]
     refused = subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
     assert refused.returncode == 1
@@ -74,6 +75,7 @@ def test_readmes_block_waits_in_one_shell_until_the_service_is_ready(tmp_path: P
     shown = ran(tmp_path, f"trap 'kill $!; wait' EXIT\n{script}", **environment)
     assert '{"datasets":[]}' in shown
     assert "camera-7: revoked" in shown
+    assert shown.splitlines()[-1] == "401"
 
 
 def test_a_log_of_strangers_words_has_one_line_for_each_request_and_no_secret(
