@@ -40,6 +40,7 @@ def demo(
             if overlays is not None:
                 overlays.mkdir(parents=True, exist_ok=True)
                 save_overlay(image, answer, overlays / f"{name}.png")
+    typer.echo("next: l2r2 serve, for your own pictures, on a page and over HTTP")
 
 
 def photograph_png(name: str) -> bytes:
