@@ -166,7 +166,7 @@ class Recognizer:
         cascade: Cascade | None = None,
     ) -> Recognition:
         with photo.watch.stage("score"):
-            verdict, effect = await done_in(self._pool, answering.answer, looks, located.box_score)
+            verdict, effect = await done_in(self._pool, answering.answer, looks, located.box_score, cascade)
         return Recognition(
             verdict=verdict,
             fallback=None if cascade is not None and cascade.stopped else located.fallback,

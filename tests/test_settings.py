@@ -24,6 +24,15 @@ def test_an_unknown_name_stops_the_start_and_the_near_one_is_suggested(monkeypat
         load_settings()
 
 
+def test_all_names_are_listed_only_where_none_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("L2R2_PROT", "1")
+    with pytest.raises(SettingsError, match=r"^unknown setting L2R2_PROT \(did you mean L2R2_PORT\?\)$"):
+        load_settings()
+    monkeypatch.setenv("L2R2_QQQQQQQQ", "1")
+    with pytest.raises(SettingsError, match=r"L2R2_PORT\?\); unknown setting L2R2_QQQQQQQQ\. Known: .*L2R2_PROFILE"):
+        load_settings()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

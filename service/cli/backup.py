@@ -26,6 +26,7 @@ def export_datasets(
         Path | None, typer.Option("--out", "-o", dir_okay=False, help="File to write, instead of standard output.")
     ] = None,
     data_dir: DataDir = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write --out anew if it is there.")] = False,
 ) -> None:
     """Save every dataset with its kept versions, notes, calibrations and example pictures as lines of JSON.
 
@@ -33,6 +34,8 @@ def export_datasets(
     """
     from service.datasets.backup import Backup
 
+    if out is not None and out.exists() and not overwrite:  # perhaps the only backup that is good
+        raise OutputRefused(f"{out} is there; --overwrite writes it anew")
     with closing(_database(data_dir, salvage=True)) as database:
         backup = Backup(database)
         lines = (line.encode() + b"\n" for line in backup.lines())

@@ -7,12 +7,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from service.cli import completing
+
 PHOTOGRAPHS = ("chelsea", "coffee", "astronaut", "rocket")
 CLASSES = ("cat", "dog", "rabbit", "cup of coffee", "plate of food", "astronaut", "rocket", "car", "tree", "house")
 
 
 def demo(
-    profile: Annotated[str | None, typer.Option(help="Which models to use.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Which models to use.", autocompletion=completing.profiles)
+    ] = None,
     overlays: Annotated[Path | None, typer.Option("--save-overlays", help="Folder for pictures with the box.")] = None,
 ) -> None:
     """Classify a few real photographs (they come with scikit-image, extra `demo`)."""
@@ -36,6 +40,7 @@ def demo(
             if overlays is not None:
                 overlays.mkdir(parents=True, exist_ok=True)
                 save_overlay(image, answer, overlays / f"{name}.png")
+    typer.echo("next: l2r2 serve, for your own pictures, on a page and over HTTP")
 
 
 def photograph_png(name: str) -> bytes:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from service.cli import completing
+
 if TYPE_CHECKING:
     from service.cli.measuring import Material
     from service.evaluation.report.figures import Measure
@@ -20,6 +22,7 @@ OutFolder = Annotated[
     Path | None,
     typer.Option("--out", "-o", file_okay=False, help="Folder for report.html, .json, .csv and answers.csv."),
 ]
+Profile = Annotated[str | None, typer.Option(help="Which models to use.", autocompletion=completing.profiles)]
 
 
 def evaluate(
@@ -42,7 +45,7 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many pictures, evenly spread.")] = None,
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples of the intervals.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
-    profile: Annotated[str | None, typer.Option(help="Which models to use.")] = None,
+    profile: Profile = None,
 ) -> None:
     """Accuracy of every view and every fusion on labelled pictures, with intervals, and how far backgrounds mislead.
 

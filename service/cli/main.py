@@ -69,7 +69,7 @@ def _run() -> None:
             app()
         sys.exit(app(standalone_mode=False) or 0)
     except ServiceError as error:
-        say_error(error.code, error.detail)
+        say_error(error.code, error.detail, error.problems)
         sys.exit(1)
     except typer.Abort:
         sys.exit(1)

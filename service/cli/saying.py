@@ -3,13 +3,15 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from service.errors import FieldProblem
 
 PROGRESS_EVERY_S = 10.0
 errors = Console(stderr=True)  # one for all, so that words and a bar do not write into each other
@@ -23,11 +25,26 @@ def say(event: str, words: str, **facts: Any) -> None:
         print(json.dumps({"event": event, **facts}), file=sys.stderr, flush=True)  # noqa: T201
 
 
-def say_error(code: str, detail: str) -> None:
+def say_error(code: str, detail: str, problems: Sequence[FieldProblem] = ()) -> None:
+    """`problems`: the bad fields, whose allowed values are told; for programs as in a problem document."""
     if errors.is_terminal:
         errors.print(f"[red]error[/red] ({code}):", escape(detail))
+        for line in allowed_lines(detail, problems):
+            errors.print(escape(line), highlight=False, soft_wrap=True)
     else:
-        say("error", detail, code=code, detail=detail)
+        listed = {"errors": [_told(problem) for problem in problems]} if problems else {}
+        say("error", detail, code=code, detail=detail, **listed)
+
+
+def allowed_lines(detail: str, problems: Sequence[FieldProblem]) -> list[str]:
+    """What each bad field may hold, where `detail` does not list it itself."""
+    named = [(problem.field, ", ".join(problem.allowed or ())) for problem in problems]
+    return [f"{field} may be: {values}" for field, values in named if values and values not in detail]
+
+
+def _told(problem: FieldProblem) -> dict[str, Any]:
+    allowed = {} if problem.allowed is None else {"allowed": list(problem.allowed)}
+    return {"field": problem.field, "detail": problem.detail, **allowed}
 
 
 class Steps:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from service.cli import completing
+
 if TYPE_CHECKING:
     from service.api.state import Parts
     from service.serving.server import Server
@@ -22,7 +24,9 @@ log = logging.getLogger(__name__)
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
-    profile: Annotated[str | None, typer.Option(help="Which models to load.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Which models to load.", autocompletion=completing.profiles)
+    ] = None,
 ) -> None:
     """Run the service. Settings come from L2R2_ variables; options win over them.
 

@@ -10,6 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from service.cli import completing
+
 if TYPE_CHECKING:
     from service.evaluation.objects import ObjectFinder
     from service.evaluation.variants import Finder, MaskOf, VariantsSummary
@@ -34,7 +36,9 @@ def variants(
     prompt: Annotated[
         list[str] | None, typer.Option(help="What to look for instead of each picture's label; may be repeated.")
     ] = None,
-    profile: Annotated[str | None, typer.Option(help="Which models find them.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Which models find them.", autocompletion=completing.profiles)
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that compose; one for each processor.")] = None,
     picture_format: Annotated[
         str, typer.Option("--format", help="png, or jpeg: smaller, but its black is not quite black.")

@@ -16,6 +16,7 @@ from service.datasets.pacing import PacedEmbedding, TextPace, Traffic
 from service.datasets.prototypes import DatasetEncoder, Floats, class_prototypes
 from service.datasets.records import Dataset
 from service.datasets.spec import DatasetSpec
+from service.durations import told
 from service.errors import DeadlineExceeded, Overloaded
 
 MARGIN = 2.0  # a list may take so much longer than it looks: pictures may come in between
@@ -97,7 +98,7 @@ class AdhocDatasets:
             async with asyncio.timeout(left_s):
                 return await asyncio.shield(done)
         except TimeoutError:
-            raise DeadlineExceeded(f"the classes were not embedded within {max(left_s, 0):.1f} s") from None
+            raise DeadlineExceeded(f"the classes were not embedded within {told(left_s)}") from None
         finally:
             self._leave(coming)
 
@@ -119,7 +120,7 @@ class AdhocDatasets:
             return
         expected_s = (ahead + texts) * text_s * MARGIN
         if expected_s > left_s:
-            detail = f"embedding the classes would take {expected_s:.1f} s, and {max(left_s, 0):.1f} s are left"
+            detail = f"embedding the classes would take {told(expected_s)}, and {told(left_s)} are left"
             raise Overloaded(detail, retry_after_s=max(1, math.ceil(expected_s - left_s)), of="time")
 
     def _leave(self, coming: _Coming) -> None:

@@ -170,7 +170,7 @@ _ROWS = (
     Fusion("objectness_max_confidence", "the most confident view; the box's score weighs the crop's",
            objectness_max_confidence),
     Fusion("threshold", "the crop if it is surer than a threshold, else the most confident view", threshold),
-    Fusion("robust", "the crop if it is surer than a threshold, else the full picture", robust),
+    Fusion("robust", "the crop if it is surer than a threshold, else the most confident other view", robust),
     Fusion("average", "the mean of the views' probabilities", average),
     Fusion("scaled_average", "the mean of the views' logits after temperature scaling", scaled_average),
     Fusion("scaled_weighted_average", "a fitted weighted mean of the scaled logits", scaled_weighted_average),

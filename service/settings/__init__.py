@@ -75,10 +75,13 @@ def bare_environment() -> dict[str, str]:
 
 def _refuse_unknown_names(environment: Mapping[str, str]) -> None:
     known = [PREFIX + name.upper() for name in Settings.model_fields]
-    faults = []
-    for name in sorted(environment):
-        if name.upper().startswith(PREFIX) and name.upper() not in (*known, CLIENT_KEY):
-            near = difflib.get_close_matches(name.upper(), known, n=1)
-            faults.append(f"unknown setting {name}" + (f" (did you mean {near[0]}?)" if near else ""))
-    if faults:
-        raise SettingsError("; ".join(faults) + f". Known: {', '.join(known)}")
+    unknown = [name for name in sorted(environment) if name.upper().startswith(PREFIX)]
+    unknown = [name for name in unknown if name.upper() not in (*known, CLIENT_KEY)]
+    if not unknown:
+        return
+    near = {name: difflib.get_close_matches(name.upper(), known, n=1) for name in unknown}
+    faults = [
+        f"unknown setting {name}" + (f" (did you mean {near[name][0]}?)" if near[name] else "") for name in unknown
+    ]
+    all_names = "" if all(near.values()) else f". Known: {', '.join(known)}"
+    raise SettingsError("; ".join(faults) + all_names)

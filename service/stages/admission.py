@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from service.durations import told
 from service.errors import DeadlineExceeded, Overloaded
 from service.telemetry import Occupancy, Pace
 
@@ -86,7 +87,7 @@ class Admission:
         if inside + pictures > self._max_waiting:
             raise Overloaded(f"{inside} pictures are being recognized or wait for it", retry_after_s=1)
         if expected_s is not None and expected_s > left_s:
-            detail = f"an answer would take {expected_s:.1f} s, and has to come within {left_s:.1f} s"
+            detail = f"an answer would take {told(expected_s)}, and has to come within {told(left_s)}"
             raise Overloaded(detail, retry_after_s=max(1, math.ceil(expected_s - left_s)), of="time")
 
     def expected_s(self, pictures: int) -> float | None:

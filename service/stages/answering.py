@@ -9,7 +9,7 @@ from service.datasets.records import Dataset
 from service.errors import ModelFailed
 from service.models.ports import Floats
 from service.recognition.abstention import presence
-from service.recognition.answers import MetadataEffect, Score, Verdict, best_scores, branch_of
+from service.recognition.answers import Cascade, MetadataEffect, Score, Verdict, best_scores, branch_of
 from service.recognition.fusion import Evidence, Fused, applicable
 from service.recognition.priors import AppliedPrior
 from service.recognition.scoring import class_logits
@@ -69,10 +69,14 @@ class Answering:
         confidence = float(fused.probabilities.max())
         return confidence, self._plan.cascade is not None and confidence >= self._plan.cascade
 
-    def answer(self, looks: Looks, box_score: float | None) -> tuple[Verdict, MetadataEffect | None]:
+    def answer(
+        self, looks: Looks, box_score: float | None, cascade: Cascade | None = None
+    ) -> tuple[Verdict, MetadataEffect | None]:
         """What the looks come to, and what the request's metadata changed in it."""
         evidence = self.evidence(looks, box_score)
         verdict = self.verdict_of(evidence, *self.fused(evidence))
+        if cascade is not None and cascade.stopped:
+            verdict = replace(verdict, reason=self._sure_enough(cascade))
         return verdict, self.metadata_effect(lambda: self.fused(replace(evidence, log_prior=None))[0].probabilities)
 
     def verdict(self, looks: Looks, box_score: float | None, names: Sequence[str]) -> Verdict:
@@ -104,6 +108,11 @@ class Answering:
             scores=scores,
             branches={name: tops.get(name) for name in asked},
         )
+
+    def _sure_enough(self, first: Cascade) -> str:
+        """Why a cascade's first view answers alone: by choice, not for want of others."""
+        level = f"{self._plan.cascade:g}"
+        return f"{first.first} was sure enough: {first.confidence:.4f}, at or above {level}; no other view was asked"
 
     def metadata_effect(self, without: Callable[[], Floats]) -> MetadataEffect | None:
         """What the request's metadata did, beside the probabilities `[L]` without any; None where there were none."""

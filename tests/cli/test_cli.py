@@ -77,6 +77,7 @@ def test_the_demo_names_its_photographs(tmp_path: Path) -> None:
     shown = invoke("demo", "--save-overlays", str(tmp_path / "overlays"))
     for line in ("chelsea → cat", "coffee → cup of coffee", "astronaut → astronaut", "rocket → rocket"):
         assert line in shown
+    assert shown.splitlines()[-1].startswith("next: l2r2 serve")
     assert len(list((tmp_path / "overlays").glob("*.png"))) == 4
 
 

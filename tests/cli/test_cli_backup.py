@@ -13,7 +13,7 @@ from service.datasets.database import Database
 from service.datasets.fingerprints import to_json, version_of
 from service.datasets.saved import HEADER, restorable
 from service.datasets.spec import ClassEntry, DatasetSpec
-from service.errors import BadRequest, DatabaseCorrupt, DatasetConflict, SettingsError
+from service.errors import BadRequest, DatabaseCorrupt, DatasetConflict, OutputRefused, SettingsError
 
 PETS = DatasetSpec((ClassEntry("cat"), ClassEntry("döġ")))
 COWS = DatasetSpec((ClassEntry("cow"),))
@@ -49,6 +49,18 @@ def test_a_backup_is_written_and_restored(tmp_path: Path) -> None:
     assert "pets: restored" in invoke("import", str(file), "--data-dir", str(other))
     assert "pets: there already" in invoke("import", str(file), "--data-dir", str(other))
     assert lines(other) == lines(one)
+
+
+def test_an_earlier_backup_is_only_overwritten_where_that_is_asked_for(tmp_path: Path) -> None:
+    keep(tmp_path / "one", "pets", PETS)
+    file = tmp_path / "saved.jsonl"
+    file.write_text("an earlier backup", encoding="utf-8")
+    again = ("export", "--out", str(file), "--data-dir", str(tmp_path / "one"))
+    with pytest.raises(OutputRefused, match=r"saved\.jsonl is there; --overwrite"):
+        invoke(*again)
+    assert file.read_text(encoding="utf-8") == "an earlier backup"
+    invoke(*again, "--overwrite")
+    assert file.read_text(encoding="utf-8").splitlines() == lines(tmp_path / "one")
 
 
 def test_standard_output_and_input_do_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

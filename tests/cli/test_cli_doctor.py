@@ -192,6 +192,14 @@ def test_a_shell_completes_names(light: LightService) -> None:
     assert completed("l2r2 classify a.png --server http://127.0.0.1:9 --dataset col") == []
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["classify a.png", "doctor", "serve", "demo", "evaluate", "bench", "variants pictures", "cutout pictures"],
+)
+def test_a_profile_is_completed_wherever_there_is_one(command: str) -> None:
+    assert completed(f"l2r2 {command} --profile emb") == ["embedded"]
+
+
 def test_the_command_offers_its_completion() -> None:
     asked = {"_L2R2_COMPLETE": "complete_bash", "COMP_WORDS": "l2r2 do", "COMP_CWORD": "1"}
     command = [str(Path(sys.executable).with_name("l2r2"))]

@@ -1,5 +1,7 @@
 """What the command line itself refuses has a code that says so: `malformed_request` is a service's."""
 
+import io
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +10,10 @@ import pytest
 from light_models import COLOURS, picture_of  # type: ignore[import-not-found]
 from typer.testing import CliRunner
 
-from service.cli.main import app
-from service.errors import BadRequest, ServiceError
+from service.cli.main import app, run
+from service.cli.outputs import FORMATS
+from service.cli.saying import allowed_lines
+from service.errors import BadRequest, FieldProblem, ServiceError
 
 CLASSES = ("--classes", "a,b")
 
@@ -60,3 +64,38 @@ def test_a_package_that_is_missing_is_no_wrong_setting(monkeypatch: pytest.Monke
     found = refused(["demo"])
     assert (found.code, isinstance(found, BadRequest)) == ("package_missing", True)
     assert "pip install" in found.detail
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def said_of_a_bad_format(monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO) -> str:
+    monkeypatch.setattr(sys, "argv", ["l2r2", "classify", "a.png", *CLASSES, "-o", "new.txt", "--format", "bad"])
+    monkeypatch.setattr(sys, "stderr", stderr)
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert ended.value.code == 1
+    return stderr.getvalue()
+
+
+def test_people_are_told_the_allowed_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = said_of_a_bad_format(monkeypatch, Terminal())
+    assert "'bad' is not known" in said
+    assert f"format may be: {', '.join(FORMATS)}" in said
+
+
+def test_programs_are_told_the_allowed_values_as_in_a_problem_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    [line] = said_of_a_bad_format(monkeypatch, io.StringIO()).splitlines()
+    expected = {"field": "format", "detail": "'bad' is not known", "allowed": list(FORMATS)}
+    assert (json.loads(line)["code"], json.loads(line)["errors"]) == ("invalid_fields", [expected])
+
+
+def test_what_the_detail_lists_is_not_said_twice() -> None:
+    problems = [
+        FieldProblem("a", "one of x, y", ("x", "y")),
+        FieldProblem("b", "wrong"),
+        FieldProblem("c", "?", ("z",)),
+    ]
+    assert allowed_lines("a: one of x, y; b: wrong; c: ?", problems) == ["c may be: z"]

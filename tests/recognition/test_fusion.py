@@ -282,6 +282,12 @@ def test_robust_does_not_fall_back_on_the_crop_it_does_not_trust() -> None:
     assert FUSIONS["threshold"](Evidence(NAMES, logits), calibration).branch == "fg"
 
 
+def test_robust_is_described_as_what_it_does() -> None:
+    evidence = Evidence(("full", "fg", "fg_mask"), np.array([[1, 0, 0], [0, 0, 0], [0, 3, 0]], np.float32), None)
+    assert FUSIONS["robust"](evidence).branch == "fg_mask"  # surer than the full picture
+    assert FUSIONS["robust"].summary == "the crop if it is surer than a threshold, else the most confident other view"
+
+
 @given(seed=seeds)
 def test_the_average_lies_between_the_branches_and_names_the_one_surest_of_its_label(seed: int) -> None:
     evidence = evidence_of(seed)

@@ -65,6 +65,8 @@ def test_who_would_wait_for_too_long_is_told_for_how_long(admission: Admission, 
     with pytest.raises(Overloaded, match=r"would take 20\.0 s") as refusal:
         admission.judge(1, 10.5)
     assert refusal.value.retry_after_s == 10
+    with pytest.raises(Overloaded, match=r"would take 20\.0 s, and has to come within 20 ms"):
+        admission.judge(1, 0.02)
     with pytest.raises(Overloaded):
         admission.judge(2, 5 * 2 * MARGIN)
 

@@ -34,6 +34,10 @@ async def test_a_full_picture_that_is_sure_answers_before_anything_is_located(st
     assert answer.cascade == Cascade("full", pytest.approx(FULL_SURE), True)
     assert (answer.label, answer.verdict.branch, answer.fallback, answer.detections) == ("green", "full", None, ())
     assert answer.verdict.branches["fg"] is None
+    level = f"{FULL_SURE - 0.001:g}"
+    assert answer.verdict.reason == (
+        f"full was sure enough: {FULL_SURE:.4f}, at or above {level}; no other view was asked"
+    )
 
 
 async def test_a_full_picture_that_is_not_sure_is_seen_once_and_the_answer_is_that_of_all_views(start: Start) -> None:
@@ -56,6 +60,7 @@ async def test_a_crop_that_is_sure_answers_and_the_full_picture_is_not_seen(star
     assert answer.cascade == Cascade("fg", pytest.approx(CROP_SURE), True)
     assert (answer.label, answer.verdict.branch, answer.fallback) == ("red", "fg", None)
     assert answer.detections[0].box == Box(*PATCH)
+    assert answer.verdict.reason.startswith("fg was sure enough")
     assert {name for name, branch in answer.verdict.branches.items() if branch is None} == {"full", "fg_mask"}
 
 
