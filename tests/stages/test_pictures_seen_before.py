@@ -271,7 +271,7 @@ class GatedSegmenter(FakeSegmenter):
 
 async def test_a_mask_that_came_too_late_is_made_again(start: Start) -> None:
     segmenter = GatedSegmenter()
-    recognizer = start(FakeLocalizer(by_colour), None, segmenter, locate_timeout_s=0.05, **KEPT)
+    recognizer = start(FakeLocalizer(by_colour), None, segmenter, locate_timeout_s=0.3, **KEPT)
     late = await recognizer.recognize(ON_GREEN, RED, Options(branches=WITH_MASK))
     assert late.verdict.branches["fg_mask"] is None
     segmenter.open.set()
@@ -284,7 +284,7 @@ async def test_a_mask_that_came_too_late_is_made_again(start: Start) -> None:
 async def test_a_mask_that_is_known_but_comes_too_late_for_another_view_is_done_without(start: Start) -> None:
     segmenter = GatedSegmenter()
     segmenter.open.set()
-    recognizer = start(FakeLocalizer(by_colour), None, segmenter, locate_timeout_s=0.05, **KEPT)
+    recognizer = start(FakeLocalizer(by_colour), None, segmenter, locate_timeout_s=0.3, **KEPT)
     await recognizer.recognize(ON_GREEN, RED, Options(branches=WITH_MASK))
     segmenter.open.clear()
     wider = Options(branches=WITH_MASK, box_margin=0.5)
