@@ -5,8 +5,10 @@ import socket
 import subprocess
 from pathlib import Path
 
+import pytest
 from running import RunningService  # type: ignore[import-not-found]
 
+pytestmark = pytest.mark.thorough
 SOON_S = 120
 
 

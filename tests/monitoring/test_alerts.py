@@ -148,6 +148,7 @@ def test_promtool_accepts_configuration_and_rules() -> None:
 
 
 @needs_prometheus
+@pytest.mark.thorough
 @pytest.mark.parametrize("interval", ["1m", "5m", "20m"])
 def test_alerts_fire_on_what_they_are_for(tmp_path: Path, interval: str) -> None:
     chosen = [case for case in CASES if case[1] == interval]

@@ -104,6 +104,7 @@ def judge(outcomes: Sequence[Outcome], timeout_s: float, least: float, part: flo
     assert quantile(took_s, part) < REFUSED_IN_S
 
 
+@pytest.mark.thorough
 def test_ten_times_too_much_is_refused_at_once_and_the_rest_answered_in_time(
     timed_service: tuple[int, int], record_property: Report
 ) -> None:
