@@ -61,7 +61,8 @@ def callers(url: str, count: int = 6) -> Iterator[Answers]:
             except httpx.TransportError:
                 answers.add(0, name, None)
                 continue
-            answers.add(response.status_code, name, response.json().get("label"))
+            label = response.json().get("label") if response.status_code == 200 else None  # a balancer's are no JSON
+            answers.add(response.status_code, name, label)
 
     with ThreadPoolExecutor(count) as pool:
         calls = [pool.submit(call, place) for place in range(count)]

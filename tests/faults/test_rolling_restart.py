@@ -40,7 +40,8 @@ def test_replicas_are_restarted_one_after_the_other_and_no_request_fails(tmp_pat
     def configuration(port: int) -> str:
         return CONFIGURATION.format(folder=folder, first=first.port, second=second.port, port=port)
 
-    settings = {"data_dir": str(tmp_path / "data"), "drain_delay_s": "1", "allow_anonymous": "true"}
+    # Longer than nginx leaves out whom it could not reach (fail_timeout): else none may be left for it to ask.
+    settings = {"data_dir": str(tmp_path / "data"), "drain_delay_s": "3", "allow_anonymous": "true"}
     with (
         running(tmp_path / "log 1", LightService, **settings) as first,
         running(tmp_path / "log 2", LightService, **settings) as second,
