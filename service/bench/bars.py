@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, Literal
 
 Found = Mapping[str, Any]
@@ -70,8 +69,7 @@ def _http(found: Found) -> Iterator[Bar]:
     if busy:
         name = "the slower stage's limit" if gpu else "the model-only limit"
         title = f"throughput at concurrency {busy['concurrency']} / {name}"
-        ratios = busy.get("limit_ratios")  # of several turns the middle one: a machine may stand still in one of them
-        ratio = median(ratios) if ratios else _ratio(busy["per_s"], busy["limit_per_s"])
+        ratio = _ratio(busy["per_s"], busy["limit_per_s"])
         yield Bar(title, ratio, 0.85 if gpu else 0.95, "at_least", _failed(busy))
     if one and "limit" in found and found["http"]["singles"]:
         ratio = _ratio(one["p50_ms"], found["limit"]["alone_ms"]["decode"] + _single_ms(found))

@@ -14,7 +14,6 @@ CONCURRENCY = 8
 CALLERS = (1, 8)
 LEAST = 8
 LEAD_S = 1.0  # by then the load runs
-MOST_ROUNDS = 12  # of a list that takes long to build, so many tell
 
 
 def measure_memory(meter: Meter, requests: int, said: Said) -> dict[str, Any]:
@@ -37,21 +36,20 @@ def measure_registering(
     meter: Meter, remote: Remote, classes: int, seconds: float, said: Said, lead_s: float = LEAD_S
 ) -> dict[str, Any]:
     """The waits of one and of eight callers before, and while a list of so many classes is sent and then built in the
-    background, or for so long as `MOST_ROUNDS` take; each time another list, sent `lead_s` after the load began.
-    `done`: the part of the list that was built by then."""
+    background; each time another list, sent `lead_s` after the load began."""
     rows = []
     for callers in CALLERS:
         said(f"concurrency {callers} before registering")
         before = meter.closed(callers, seconds)
         names = class_names(classes, seed=classes + callers)
-        during, done = _while_registering(meter, remote, names, callers, seconds, said, lead_s)
-        rows.append({"concurrency": callers, "before": before.document(), "during": during.document(), "done": done})
+        during = _while_registering(meter, remote, names, callers, seconds, said, lead_s)
+        rows.append({"concurrency": callers, "before": before.document(), "during": during.document()})
     return {"classes": classes, "rows": rows}
 
 
 def _while_registering(
     meter: Meter, remote: Remote, names: list[str], callers: int, seconds: float, said: Said, lead_s: float
-) -> tuple[Point, float]:
+) -> Point:
     points: list[Point] = []
 
     def send() -> str:
@@ -60,13 +58,12 @@ def _while_registering(
 
     with ThreadPoolExecutor(1) as pool:
         sent = pool.submit(send)
-        done, rounds = 0.0, 0
-        while done < 1 and rounds < MOST_ROUNDS:
+        under_way = True
+        while under_way:
             said(f"concurrency {callers} while {len(names)} classes are registered, round {len(points) + 1}")
             point = meter.closed(callers, seconds / 2, least=LEAST * callers)
-            if sent.done():
-                done, rounds = remote.progress(sent.result()), rounds + 1
-            if done < 1 or not points:  # else a part of the last one saw nothing of it any more
+            under_way = not sent.done() or not remote.is_built(sent.result())
+            if under_way or not points:  # else a part of the last one saw nothing of it any more
                 points.append(point)
         remote.forget(sent.result())
-    return joined(points), done
+    return joined(points)

@@ -1,6 +1,5 @@
 """The service under load, the model-only limit read before and after each load."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -37,23 +36,18 @@ def measure_http(meter: Meter, bare: Bare | None, choices: Choices, said: Said) 
             singles += [asdict(alone.single(choices.seconds))] if alone else []
             limit, point = _paired(bare, choices, limit, point)
             points.append(point)
-        closed.append((joined(points), points))
-    best = max(point.per_s for point, _ in closed)
+        closed.append(joined(points))
+    best = max(point.per_s for point in closed)
     opened = []
     for share in choices.rates if best else ():
         said(f"{share:.0%} of {best:.1f} requests/s")
         limit, point = _paired(bare, choices, limit, meter.open(share * best, choices.seconds))
         opened.append(point)
     return {
-        "closed": [{**point.document(), "limit_ratios": _ratios(turns)} for point, turns in closed],
+        "closed": [point.document() for point in closed],
         "open": [point.document() for point in opened],
         "singles": singles,
     }
-
-
-def _ratios(turns: Sequence[Point]) -> list[float]:
-    """Of each turn its throughput over the limit's mean right before and after it."""
-    return [turn.per_s / turn.limit_per_s for turn in turns if turn.limit_per_s]
 
 
 def _paired(bare: Bare | None, choices: Choices, before: float | None, point: Point) -> tuple[float | None, Point]:

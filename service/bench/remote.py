@@ -61,17 +61,17 @@ class Remote:
 
     def wait_built(self, name: str) -> None:
         for _ in range(round(BUILD_S / PAUSE_S)):
-            if self.progress(name) == 1:
+            if self.is_built(name):
                 return
             self._pause.wait(PAUSE_S)
         raise BenchFailed(f"the dataset {name} was not built within {BUILD_S} s")
 
-    def progress(self, name: str) -> float:
-        """1 once it is built. Raises BenchFailed where it cannot be."""
+    def is_built(self, name: str) -> bool:
+        """Raises BenchFailed where it cannot be."""
         state = self.call("GET", f"/datasets/{name}")
         if state["status"] == "failed":
             raise BenchFailed(f"the dataset {name} could not be built")
-        return 1.0 if state["status"] == "ready" else min(0.99, float(state["progress"]))
+        return bool(state["status"] == "ready")
 
     def forget(self, name: str) -> None:
         self.call("DELETE", f"/datasets/{name}")

@@ -37,6 +37,11 @@ class Network:
     def __init__(self, model: openvino.Model, hardware: Hardware) -> None:
         self._alone, *self._beside = _requests(_for_one(model), hardware)
 
+    @property
+    def compiled(self) -> openvino.CompiledModel:
+        """The one that has all threads."""
+        return self._alone.get_compiled_model()
+
     def __call__(self, pictures: Sequence[NDArray[Any]]) -> list[Floats]:
         """For each picture, the network's input without its first axis, its output without its first axis."""
         outputs: list[Floats] = []

@@ -109,7 +109,7 @@ class Locating:
         picture = await photo.picture()
         with photo.watch.stage("locate"):
             async with asyncio.timeout(self._limits.locate_timeout_s), self._box_places:
-                prepared = await asyncio.wrap_future(self._pool.submit(self._prepare, picture, prompts, field))
+                prepared = await done_in(self._pool, self._prepare, picture, prompts, field)
                 found = await asyncio.wrap_future(self._boxes.submit(prepared))
             if photo.is_remembered:
                 photo.keep_when_done(self._boxes_of(prompts), done_in(self._pool, packed, found))
@@ -161,13 +161,13 @@ class Locating:
     async def _mask(self, photo: Photograph, picture: Picture, found: Detection) -> Mask | None:
         with photo.watch.stage("locate"):
             if found.mask is not None:
-                return await asyncio.wrap_future(self._pool.submit(full_size, found, picture.rgb))
+                return await done_in(self._pool, full_size, found, picture.rgb)
             if self._masks is None or self._segmenter is None:
                 return None
             try:
                 async with asyncio.timeout(self._limits.locate_timeout_s), self._mask_places:
-                    job = self._pool.submit(self._segmenter.preprocess, picture.rgb, found.box)
-                    return await asyncio.wrap_future(self._masks.submit(await asyncio.wrap_future(job)))
+                    prepared = await done_in(self._pool, self._segmenter.preprocess, picture.rgb, found.box)
+                    return await asyncio.wrap_future(self._masks.submit(prepared))
             except TimeoutError:
                 return None
 

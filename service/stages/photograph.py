@@ -136,7 +136,7 @@ class Photograph:
             await place.enter_async_context(self._decoding.places)
             with self.watch.stage("decode"):
                 context = contextvars.copy_context()  # what is logged of the picture is to name the request
-                await asyncio.wrap_future(pool.submit(context.run, self.picture_now, small_only))
+                await done_in(pool, context.run, self.picture_now, small_only)
             await self._held.enter_async_context(place.pop_all())
 
     def picture_now(self, small_only: bool = False) -> Picture:

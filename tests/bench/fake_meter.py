@@ -65,9 +65,9 @@ class FakeRemote:
         self.registered[f"mine-{kind}"] = len(classes)
         return f"mine-{kind}"
 
-    def progress(self, name: str) -> float:
+    def is_built(self, name: str) -> bool:
         self.pending -= 1
-        return 1.0 if self.pending < 0 else 0.5
+        return self.pending < 0
 
     def forget(self, name: str) -> None:
         self.forgotten.append(name)

@@ -30,12 +30,6 @@ def test_the_bars_are_ratios_of_what_was_measured_in_the_run() -> None:
     }
 
 
-def test_a_turn_in_which_the_machine_stood_still_does_not_decide() -> None:
-    run = made_run()
-    run["http"]["closed"][1] |= {"per_s": 2.0, "limit_per_s": 4.0, "limit_ratios": [0.2, 0.97, 0.99]}
-    assert bars(run)[0].value == 0.97
-
-
 def test_a_gpu_has_bars_of_its_own() -> None:
     run = made_run()
     run["limit"]["hardware"] = "cuda, bfloat16, 16 threads"

@@ -33,7 +33,6 @@ def test_a_run_measures_the_models_the_service_and_what_they_cost(
         assert row["server_peak_rss_mb"] >= row["server_rss_mb"] * 0.99 > 100
     assert closed[0]["batch_sizes"]["encoder"] == 1
     assert closed[0]["limit_per_s"] > 0
-    assert [len(row["limit_ratios"]) for row in closed] == [2, 2]
     assert len(found["http"]["singles"]) == 4  # before and after each of two turns
     assert found["machine"]["settings"]["threads"] == 1
     assert {bar["name"] for bar in found["bars"]} == {"p50 at concurrency 1 / (decode + models at batch 1)"}

@@ -11,7 +11,7 @@ from scipy.ndimage import label
 from service.models.hardware import Hardware
 from service.models.localizers.u2net_graph import SIDE_PX, is_exact, mask_graph
 from service.models.ports import Floats, LocatorInput, PromptSet
-from service.models.processors import Network, compiled, uses_bfloat16
+from service.models.processors import Network, uses_bfloat16
 from service.models.resizing import resized_square
 from service.recognition.boxes import Detection, mask_extent
 
@@ -26,10 +26,10 @@ class U2NetP:
     """The network as the localizer and the segmenter use it."""
 
     def __init__(self, weights: Path, hardware: Hardware) -> None:
-        model = mask_graph(weights, bfloat16=uses_bfloat16(hardware))
-        if uses_bfloat16(hardware) and not is_exact(compiled(model, hardware)):
-            model, hardware = mask_graph(weights, bfloat16=False), replace(hardware, bfloat16=False)
-        self._network = Network(model, hardware)
+        bfloat16 = uses_bfloat16(hardware)
+        self._network = Network(mask_graph(weights, bfloat16=bfloat16), hardware)
+        if bfloat16 and not is_exact(self._network.compiled):
+            self._network = Network(mask_graph(weights, bfloat16=False), replace(hardware, bfloat16=False))
 
     def __call__(self, pictures: Sequence[Floats]) -> list[Floats]:
         """The masks `[320, 320]` of pictures `[3, 320, 320]`; the published graph takes one picture a call."""

@@ -117,15 +117,11 @@ def _mark_exact(model: openvino.Model) -> None:
     """Nodes keep marks as long as they stay as they are: of the enlarging one, only an older version does."""
     nodes = _named(model)
     nodes[RESIZED] = _older(nodes[RESIZED])
+    mark = _named(core().read_model(MARKED, b""))["marked"].get_rt_info()[MARK]  # they are made by reading them alone
     for name in EXACT:
-        nodes[name].set_rt_info(_mark(), MARK)
-        if f"{name}/WithoutBiases" in nodes:
-            nodes[f"{name}/WithoutBiases"].set_rt_info(_mark(), MARK)
-
-
-def _mark() -> Any:
-    """Marks are made by reading them in OpenVINO's own format."""
-    return _named(core().read_model(MARKED, b""))["marked"].get_rt_info()[MARK]
+        for part in (name, f"{name}/WithoutBiases"):
+            if part in nodes:
+                nodes[part].set_rt_info(mark, MARK)
 
 
 def _older(resized: Node) -> Node:
