@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from service.access.presenting import key_headers
-from service.cli import completing
+from service.cli.completing import Profile
 from service.cli.remote import Key
 from service.settings import client_key
 
@@ -33,7 +33,6 @@ Parts = Annotated[Text, typer.Option(help=f"Of {PARTS}.")]
 Seconds = Annotated[float | None, typer.Option(help="Of one load; 8 by default.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Few points, of 3 seconds.")]
 Url = Annotated[Text, typer.Option(help="A running service, instead of one started for the run.")]
-Profile = Annotated[Text, typer.Option(help="Which models to load.", autocompletion=completing.profiles)]
 Random = Annotated[bool, typer.Option("--random-weights", help="The profile's models at random: no download.")]
 Callers = Annotated[Text, typer.Option(help="Callers at a time, such as 1,8,64.")]
 Rates = Annotated[Text, typer.Option(help="Arrivals, as parts of the best throughput: 0.5,0.8.")]

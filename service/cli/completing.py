@@ -1,5 +1,7 @@
 """What a shell is told when it completes a word: quick, and silent where nothing is to be had."""
 
+from typing import Annotated
+
 import typer
 
 ANSWER_S = 1.0
@@ -41,3 +43,6 @@ def profiles(incomplete: str) -> list[tuple[str, str]]:
     from service.models.catalog import PROFILES
 
     return [(name, row.note) for name, row in PROFILES.items() if name.startswith(incomplete)]
+
+
+Profile = Annotated[str | None, typer.Option(help="Which models to use.", autocompletion=profiles)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service.cli import completing
+from service.cli.completing import Profile
 
 if TYPE_CHECKING:
     from service.evaluation.cutout.options import CutoutOptions
@@ -28,9 +28,7 @@ def cutout(
     prompt: Annotated[
         list[str] | None, typer.Option("--prompt", "--look-for", help="What to look for; may be repeated.")
     ] = None,
-    profile: Annotated[
-        str | None, typer.Option(help="Which models to use.", autocompletion=completing.profiles)
-    ] = None,
+    profile: Profile = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that compose and encode; 0 for none of their own.")
     ] = None,

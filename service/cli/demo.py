@@ -7,16 +7,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from service.cli import completing
+from service.cli.completing import Profile
 
 PHOTOGRAPHS = ("chelsea", "coffee", "astronaut", "rocket")
 CLASSES = ("cat", "dog", "rabbit", "cup of coffee", "plate of food", "astronaut", "rocket", "car", "tree", "house")
 
 
 def demo(
-    profile: Annotated[
-        str | None, typer.Option(help="Which models to use.", autocompletion=completing.profiles)
-    ] = None,
+    profile: Profile = None,
     overlays: Annotated[Path | None, typer.Option("--save-overlays", help="Folder for pictures with the box.")] = None,
 ) -> None:
     """Classify a few real photographs (they come with scikit-image, extra `demo`)."""

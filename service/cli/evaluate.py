@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from service.cli import completing
+from service.cli.completing import Profile
 
 if TYPE_CHECKING:
     from service.cli.measuring import Material
@@ -22,7 +22,6 @@ OutFolder = Annotated[
     Path | None,
     typer.Option("--out", "-o", file_okay=False, help="Folder for report.html, .json, .csv and answers.csv."),
 ]
-Profile = Annotated[str | None, typer.Option(help="Which models to use.", autocompletion=completing.profiles)]
 
 
 def evaluate(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from service.cli import completing
+from service.cli.completing import Profile
 
 if TYPE_CHECKING:
     from service.api.state import Parts
@@ -24,9 +24,7 @@ log = logging.getLogger(__name__)
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
-    profile: Annotated[
-        str | None, typer.Option(help="Which models to load.", autocompletion=completing.profiles)
-    ] = None,
+    profile: Profile = None,
 ) -> None:
     """Run the service. Settings come from L2R2_ variables; options win over them.
 

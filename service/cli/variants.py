@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from service.cli import completing
+from service.cli.completing import Profile
 
 if TYPE_CHECKING:
     from service.evaluation.objects import ObjectFinder
@@ -36,9 +36,7 @@ def variants(
     prompt: Annotated[
         list[str] | None, typer.Option(help="What to look for instead of each picture's label; may be repeated.")
     ] = None,
-    profile: Annotated[
-        str | None, typer.Option(help="Which models find them.", autocompletion=completing.profiles)
-    ] = None,
+    profile: Profile = None,
     workers: Annotated[int | None, typer.Option(help="Processes that compose; one for each processor.")] = None,
     picture_format: Annotated[
         str, typer.Option("--format", help="png, or jpeg: smaller, but its black is not quite black.")
