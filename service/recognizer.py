@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from service.batching import WorkerHealth
+from service.batch_record import WorkerHealth
 from service.datasets.records import Dataset
 from service.errors import DeadlineExceeded
 from service.images import Decode
@@ -53,8 +53,8 @@ class Recognizer:
         self._pool = filled_pool(limits.threads, "pictures")
         models = [model for model in (localizer, segmenter, encoder) if model is not None]
         self._memory = Memory(limits.memory_bytes, [f"{model.name} {model.revision}" for model in models])
-        self._decoding = Decoding(self._memory, limits, self._pool, elsewhere)
-        self.turn = None if limits.overlap else Turns(limits.locate_timeout_s)
+        self.turn = None if limits.overlap else Turns(limits.locate_timeout_s, limits.threads)
+        self._decoding = Decoding(self._memory, limits, self._pool, elsewhere, self.turn)
         self._locating = Locating(localizer, segmenter, limits, self._pool, self.turn)
         self._looking = Looking(encoder, limits, self._pool, self.turn)
         self._seeing = Seeing(self._locating, self._looking, limits)

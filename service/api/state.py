@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 
 from service.api.body_limits import HeldBodies
-from service.batching import WorkerHealth
+from service.batch_record import WorkerHealth
 from service.datasets.adhoc import AdhocDatasets
 from service.datasets.database import Database
 from service.datasets.registry import Registry

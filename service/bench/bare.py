@@ -15,8 +15,8 @@ NEARLY = 0.97  # of the best limit is as good, and reached by smaller batches
 
 @dataclass
 class Bare:
-    """Readings of the model-only limit. `batch`: the smallest that gives nearly the highest limit, once
-    `table` has found it."""
+    """Readings of the model-only limit. `batch`: the smallest that gives nearly the highest limit, and whether models
+    have a lane on each processor, once `table` has found it."""
 
     worker: Worker
     noise: Noise
@@ -24,6 +24,7 @@ class Bare:
     branches: Sequence[str] | None
     about: Mapping[str, Any] = field(default_factory=dict)
     batch: int = 8
+    has_lanes: bool = False
 
     def __post_init__(self) -> None:
         self.about = self._ask("about")
@@ -33,22 +34,29 @@ class Bare:
         return str(self.about["hardware"]).startswith("cuda")
 
     def of(self, limit: Limit) -> float:
-        """What both models allow here: one after the other on one pool of processors; the slower on a GPU."""
-        return limit.slower_per_s if self.on_gpu else limit.serial_per_s
+        """What both models allow here: the slower one on a GPU; on processors one after the other, with a picture on
+        each processor where they can."""
+        if self.on_gpu:
+            return limit.slower_per_s
+        return limit.serial_per_s if limit.lanes_per_s is None else limit.lanes_per_s
 
     def table(self, batches: Sequence[int], seconds: float, said: Said) -> list[Limit]:
         """The limit at each batch size; the best one is used from then on."""
         rows = []
         for batch in batches:
             said(f"model-only limit, batch {batch}")
-            rows.append(self._limit(batch, seconds, overlapped=True))
+            rows.append(self._limit(batch, seconds, every_way=True))
+        self.has_lanes = not self.on_gpu and rows[0].lanes_per_s is not None
         best = max(map(self.of, rows))
         self.batch = next(row.batch for row in rows if self.of(row) >= NEARLY * best)
         return rows
 
     def read(self, seconds: float) -> float:
         """Pictures a second that the models allow now."""
-        limit = self.of(self._limit(self.batch, min(seconds, MOST_S)))
+        if self.has_lanes:
+            limit: float = self._ask("lanes", seconds=min(seconds, MOST_S))
+        else:
+            limit = self.of(self._limit(self.batch, min(seconds, MOST_S)))
         self.noise.limits_per_s.append(limit)
         return limit
 
@@ -71,8 +79,8 @@ class Bare:
         scale: float = self._ask("prototypes", classes=list(classes), save_as=file)["logit_scale"]
         return scale
 
-    def _limit(self, batch: int, seconds: float, overlapped: bool = False) -> Limit:
-        return Limit(**self._ask("limit", batch=batch, seconds=seconds, overlapped=overlapped))
+    def _limit(self, batch: int, seconds: float, every_way: bool = False) -> Limit:
+        return Limit(**self._ask("limit", batch=batch, seconds=seconds, all=every_way))
 
     def _ask(self, kind: str, **job: Any) -> Any:
         branches = list(self.branches) if self.branches else None

@@ -3,10 +3,11 @@
 `python -m service.bench.limit` takes jobs as lines of JSON and loads the models of its environment's settings.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from service.bench.plain import plain_model_ms
 from service.bench.scenes import Models, Prepared, timed_ms
 from service.bench.worker import answer_jobs
 from service.engine import Engine, load_engine
+from service.models.ports import lanes_of
 from service.settings import load_settings
 
 Step = Callable[[], object]
@@ -28,6 +30,8 @@ class Limit:
 
     serial_per_s: one model after the other, as on one pool of processors. slower_per_s: of the slower one, as if they
     ran side by side and did not hinder each other. overlapped_per_s: measured with both running side by side.
+    lanes_per_s: with a picture on each processor, one model after the other, as the service computes many; None where
+    models take all processors.
     """
 
     batch: int
@@ -39,6 +43,7 @@ class Limit:
     serial_per_s: float
     slower_per_s: float
     overlapped_per_s: float | None = None
+    lanes_per_s: float | None = None
 
 
 class Limits:
@@ -66,10 +71,14 @@ class Limits:
         if job["kind"] == "plain":
             return plain_model_ms(engine, load_settings(), models, job["pictures"])
         prepared = self._prepare(models, job["pictures"], branches)
+        if job["kind"] == "lanes":
+            return in_lanes(models, prepared, job["seconds"])
         shape = (branches, job["batch"])
         warm = shape in self._warm
         self._warm.add(shape)
-        limit = measured(models, prepared, job["batch"], job["seconds"], job.get("overlapped", False), warm)
+        limit = measured(models, prepared, job["batch"], job["seconds"], job["all"], warm)
+        if job["all"] and recognizer.turn is not None:
+            limit = replace(limit, lanes_per_s=in_lanes(models, prepared, job["seconds"]))
         return asdict(limit)
 
     def _prepare(self, models: Models, files: Sequence[str], branches: tuple[str, ...]) -> list[Prepared]:
@@ -118,6 +127,38 @@ def measured(
         slower_per_s=rounds * batch / max(locating_s, embedding_s),
         overlapped_per_s=_side_by_side(locate, embed, batch, rounds) if overlapped and located else None,
     )
+
+
+def in_lanes(models: Models, prepared: Sequence[Prepared], seconds: float) -> float | None:
+    """Pictures a second with one picture on each processor, for about `seconds` after one round for warming up."""
+    embeds = lanes_of(models.encoder)
+    locates = lanes_of(models.localizer) if models.locates else [len] * len(embeds)
+    lanes = list(zip(locates, embeds, strict=False))
+    if not lanes:
+        return None
+    warm = threading.Barrier(len(lanes))
+
+    def compute(number: int, turn: int) -> None:
+        locate, embed = lanes[number]
+        entry = prepared[(number + len(lanes) * turn) % len(prepared)]
+        locate([entry.located])
+        embed(entry.views)
+
+    def work(number: int) -> float:
+        try:
+            compute(number, 0)
+        except BaseException:
+            warm.abort()
+            raise
+        warm.wait()
+        done, begin_s = 0, time.perf_counter()
+        while not done or time.perf_counter() - begin_s < seconds:
+            done += 1
+            compute(number, done)
+        return done / (time.perf_counter() - begin_s)
+
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        return sum(pool.map(work, range(len(lanes))))
 
 
 def _in_turns(locate: Step, embed: Step, seconds: float, warm: bool) -> tuple[list[float], list[float]]:

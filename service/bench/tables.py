@@ -55,8 +55,8 @@ def _table(title: str, *columns: str) -> Table:
 def _limits(limit: Row) -> Table:
     views = limit["rows"][0]["views"]
     title = f"Model-only limit: localizer and {views} views, pictures/s"
-    table = _table(title, "batch", "localizer", "encoder", "in series", "slower one", "side by side")
-    names = ("localizer_per_s", "encoder_per_s", "serial_per_s", "slower_per_s", "overlapped_per_s")
+    table = _table(title, "batch", "localizer", "encoder", "in series", "slower one", "side by side", "in lanes")
+    names = ("localizer_per_s", "encoder_per_s", "serial_per_s", "slower_per_s", "overlapped_per_s", "lanes_per_s")
     for row in limit["rows"]:
         table.add_row(str(row["batch"]), *(_number(row[name]) for name in names))
     return table

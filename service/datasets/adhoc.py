@@ -9,7 +9,8 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
-from service.batching import Batcher, WorkerHealth
+from service.batch_record import WorkerHealth
+from service.batching import Batcher
 from service.datasets.adhoc_kept import KeptLists, KeptState
 from service.datasets.adhoc_list import AdhocLimits, AdhocList, check_count, listed
 from service.datasets.pacing import PacedEmbedding, TextPace, Traffic

@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from service.batching import Batcher, WorkerHealth
+from service.batch_record import WorkerHealth
+from service.batching import Batcher
 from service.datasets.build_store import BuildKey, BuildStore, Chunk
 from service.datasets.contents import VersionGone
 from service.datasets.pacing import PacedEmbedding, Traffic

@@ -5,7 +5,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
-from service.batching import WorkerHealth
+from service.batch_record import WorkerHealth
 from service.datasets.admission import Admission
 from service.datasets.build_store import BuildKey, BuildStore
 from service.datasets.builder import PrototypeBuilder

@@ -1,8 +1,8 @@
 """What the rest of the service knows of models: two tiny ports and the values that cross them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,21 @@ Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 PromptMode = Literal["joined", "averaged"]
 PROMPT_MODES: tuple[PromptMode, ...] = ("joined", "averaged")
+
+
+@runtime_checkable
+class Split(Protocol):
+    """A model that one processor can compute too, beside others that do the same."""
+
+    @property
+    def lanes(self) -> Sequence[Callable[[Any], Any]]:
+        """Each is the model's call (`locate`, `segment`, `embed_images`) on one processor, with the same results, for
+        one thread at a time; none of them while the model itself is called. Empty where there is one processor."""
+        ...
+
+
+def lanes_of(model: object) -> Sequence[Callable[[Any], Any]]:
+    return model.lanes if isinstance(model, Split) else ()
 
 
 class Encoder(Protocol):

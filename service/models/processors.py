@@ -1,7 +1,8 @@
 """Networks on processors, in OpenVINO: pictures side by side, or together in one call; all threads busy."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,15 @@ from openvino import passes  # noqa: E402
 from openvino.utils.node_factory import NodeFactory  # noqa: E402
 
 __all__ = [
-    "Network", "NodeFactory", "Together", "compiled", "core", "has_tiles", "openvino", "ops", "passes", "uses_bfloat16",
+    "Lane", "Network", "NodeFactory", "Together", "compiled", "core", "has_tiles", "openvino", "ops", "passes",
+    "uses_bfloat16",
 ]  # fmt: skip
 
 # Activations are rounded to int8 in groups of so many values of one row, so that no row depends on another.
 ROUNDED_TOGETHER = 768
+
+
+Lane = Callable[[Sequence[NDArray[Any]]], list[Floats]]
 
 
 class Network:
@@ -36,6 +41,15 @@ class Network:
 
     def __init__(self, model: openvino.Model, hardware: Hardware) -> None:
         self._alone, *self._beside = _requests(_for_one(model), hardware)
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """The same on one processor each, for a thread each, while the whole is not called."""
+
+        def one_by_one(request: Any, pictures: Sequence[NDArray[Any]]) -> list[Floats]:
+            return [row for picture in pictures for row in _results([request], [picture[None]])]
+
+        return tuple(partial(one_by_one, request) for request in self._beside)
 
     @property
     def compiled(self) -> openvino.CompiledModel:
@@ -63,6 +77,15 @@ class Together:
 
     def __init__(self, model: openvino.Model, hardware: Hardware) -> None:
         self._alone, *self._beside = _requests(model, hardware)
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """As those of `Network`, all pictures in one call."""
+
+        def together(request: Any, pictures: Sequence[NDArray[Any]]) -> list[Floats]:
+            return _results([request], [np.stack(pictures)])
+
+        return tuple(partial(together, request) for request in self._beside)
 
     def __call__(self, pictures: Sequence[NDArray[Any]]) -> list[Floats]:
         """As `Network` does."""

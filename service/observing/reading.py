@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from service.batching import WorkerHealth
+from service.batch_record import WorkerHealth
 from service.images.decoder_state import DecoderState
 from service.stages.memory import MemoryState
 

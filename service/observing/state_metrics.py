@@ -6,7 +6,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 import service
-from service.batching import WorkerHealth
+from service.batch_record import WorkerHealth
 from service.observing.reading import Reading
 from service.stages.memory import MemoryState
 

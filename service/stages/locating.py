@@ -3,17 +3,17 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.batching import Batcher, WorkerHealth
+from service.batch_record import WorkerHealth
+from service.batching import Batcher
 from service.errors import DeadlineExceeded, FieldProblem, InvalidFields
 from service.images import Picture
-from service.models.ports import Localizer, LocatorInput, PromptSet, Segmenter, SegmenterInput
+from service.models.ports import Localizer, LocatorInput, PromptSet, Segmenter, SegmenterInput, lanes_of
 from service.recognition.answers import Fallback, box_score
 from service.recognition.boxes import Detection, without_duplicates
 from service.recognition.views import Scene, box_mask
@@ -21,6 +21,7 @@ from service.stages.options import Limits, Plan
 from service.stages.photograph import Photograph
 from service.stages.pieces import BoxesOf, MaskOf, packed, unpacked
 from service.stages.together import all_of, done_in
+from service.turns import Turns
 
 Mask = NDArray[np.bool_]
 INSIDE = 127  # levels of a mask above it are the object
@@ -55,19 +56,19 @@ class Locating:
         segmenter: Segmenter | None,
         limits: Limits,
         pool: ThreadPoolExecutor,
-        turn: AbstractContextManager[object] | None = None,
+        turn: Turns | None = None,
     ) -> None:
         self._localizer, self._segmenter, self._limits, self._pool = localizer, segmenter, limits, pool
-        sizes, waiting = limits.max_batch, limits.max_waiting
+        boxes, masks, most = limits.max_batch.localizer, limits.max_batch.segmenter, limits.max_waiting
         # A picture may need many boxes and masks: what it cannot get at once waits here, and crowds nobody out.
-        self._box_places, self._mask_places = (asyncio.Semaphore(limits.max_waiting) for _ in range(2))
+        self._box_places, self._mask_places = (asyncio.Semaphore(most) for _ in range(2))
         self._boxes: Batcher[LocatorInput, list[Detection]] = Batcher(
-            "localizer", localizer.locate, max_batch=sizes.localizer, max_waiting=waiting, turn=turn
+            "localizer", localizer.locate, max_batch=boxes, max_waiting=most, turn=turn, lanes=lanes_of(localizer)
         )
         self._masks: Batcher[SegmenterInput, Mask] | None = None
         if segmenter is not None:
             self._masks = Batcher(
-                "segmenter", segmenter.segment, max_batch=sizes.segmenter, max_waiting=waiting, turn=turn
+                "segmenter", segmenter.segment, max_batch=masks, max_waiting=most, turn=turn, lanes=lanes_of(segmenter)
             )
 
     def health(self) -> Mapping[str, WorkerHealth]:

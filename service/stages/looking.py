@@ -1,22 +1,24 @@
 """What the encoder sees: views of one or more scenes, embedded in one batch (L2R2, section 4.3)."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
 
-from service.batching import Batcher, WorkerHealth
+from service.batch_record import WorkerHealth
+from service.batching import Batcher
 from service.errors import DeadlineExceeded
-from service.models.ports import Bytes, Encoder, Floats
+from service.models.ports import Bytes, Encoder, Floats, lanes_of
 from service.recognition.views import VIEWS, Scene, Style
 from service.stages.options import Limits
 from service.stages.photograph import Photograph
 from service.stages.together import done_in
 from service.telemetry import Stopwatch
+from service.turns import Turns
 
 NOTHING: Mapping[str, Bytes] = MappingProxyType({})
 Looks = Mapping[str, Floats]  # a branch's name to its unit embedding [D]
@@ -38,7 +40,7 @@ class Looking:
         encoder: Encoder,
         limits: Limits,
         pool: ThreadPoolExecutor,
-        turn: AbstractContextManager[object] | None = None,
+        turn: Turns | None = None,
     ) -> None:
         self._encoder, self._pool = encoder, pool
         self._most_views = limits.max_batch.encoder
@@ -47,11 +49,12 @@ class Looking:
         )  # a batch that was let in waits here, as before the localizer
         self._embedding: Batcher[Bytes, Floats] = Batcher(
             "encoder",
-            self._embed_views,
+            partial(self._embed_views, encoder.embed_images),
             max_batch=self._most_views,
             max_waiting=limits.max_waiting,
             weigh=len,
             turn=turn,
+            lanes=[partial(self._embed_views, lane) for lane in lanes_of(encoder)],
         )
 
     def health(self) -> Mapping[str, WorkerHealth]:
@@ -91,11 +94,11 @@ class Looking:
         ]
         return Views(names, np.stack(made) if made else np.empty((0, 0, 0, 3), np.uint8))
 
-    def _embed_views(self, pictures: Sequence[Bytes]) -> list[Floats]:
+    def _embed_views(self, embed: Callable[[Bytes], Floats], pictures: Sequence[Bytes]) -> list[Floats]:
         """One model call for all views of all pictures, or several for a picture with more views than one may have;
         `[V, D]` for each picture's `[V, S, S, 3]`."""
         views, most = np.concatenate(pictures), self._most_views
-        parts = [self._encoder.embed_images(views[start : start + most]) for start in range(0, len(views), most)]
+        parts = [embed(views[start : start + most]) for start in range(0, len(views), most)]
         rows = np.concatenate(parts)
         ends = np.cumsum([len(views) for views in pictures])
         return np.split(rows, ends[:-1])

@@ -15,6 +15,7 @@ from service.stages.options import Limits
 from service.stages.pieces import Frame, FrameOf, Piece, Value
 from service.stages.together import done_here_or_in, done_in
 from service.telemetry import Stopwatch
+from service.turns import Turns
 
 SMALL_BYTES = 2**18  # whose digest is made in a fraction of a millisecond
 
@@ -31,9 +32,15 @@ class Decoding:
     """
 
     def __init__(
-        self, memory: Memory, limits: Limits, pool: ThreadPoolExecutor, elsewhere: Decode | None = None
+        self,
+        memory: Memory,
+        limits: Limits,
+        pool: ThreadPoolExecutor,
+        elsewhere: Decode | None = None,
+        turn: Turns | None = None,
     ) -> None:
-        self.memory, self.limits, self.pool = memory, limits, pool
+        """turn: the models', who are told how many pictures are at work."""
+        self.memory, self.limits, self.pool, self.turn = memory, limits, pool, turn
         self.decode: Decode = elsewhere or decode
         self.own_pool = filled_pool(limits.threads, "decoding") if elsewhere else None
         self.places = asyncio.Semaphore(limits.pictures_at_once)
@@ -134,6 +141,8 @@ class Photograph:
         """Takes a place, and keeps it if all went well."""
         async with AsyncExitStack() as place:
             await place.enter_async_context(self._decoding.places)
+            if self._decoding.turn is not None:
+                place.enter_context(self._decoding.turn.customer())
             with self.watch.stage("decode"):
                 context = contextvars.copy_context()  # what is logged of the picture is to name the request
                 await done_in(pool, context.run, self.picture_now, small_only)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from service.batching import WorkerHealth
+from service.batch_record import WorkerHealth
 from service.datasets.prototypes import unsaved_dataset
 from service.datasets.records import Dataset
 from service.datasets.spec import ClassEntry, DatasetSpec

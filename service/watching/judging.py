@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from service.batching import WorkerHealth
+from service.batch_record import WorkerHealth
 from service.watching.canary import Trial
 
 MOST_FAILURES = 3  # calls in a row: one may be the picture's own fault, and the canary clears it at once

@@ -3,11 +3,15 @@
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from functools import partial
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.batching import Batcher
+from service.errors import ModelFailed, NotReady
 from service.turns import Turns
 
 WAIT_S = 20
@@ -91,3 +95,147 @@ def test_what_hangs_is_waited_for_no_more() -> None:
     assert stuck.result(WAIT_S)
     for batcher in (hanging, other):
         batcher.close(WAIT_S)
+
+
+class Computers:
+    """Models that record how many processors are at work at most, and what was called for how many items."""
+
+    def __init__(self, processors: int) -> None:
+        self.processors, self.lock = processors, threading.Lock()
+        self.busy = self.most = 0
+        self.calls: list[tuple[str, int]] = []
+
+    def run(self, name: str, processors: int, items: Sequence[int]) -> list[int]:
+        with self.lock:
+            self.calls.append((name, len(items)))
+            self.busy += processors
+            self.most = max(self.most, self.busy)
+        results = [item + 1 for item in items]
+        with self.lock:
+            self.busy -= processors
+        return results
+
+    def batcher(self, turn: Turns, *, splits: bool) -> Batcher[int, int]:
+        lanes = [partial(self.run, "lane", 1) for _ in range(self.processors)] if splits else []
+        whole = partial(self.run, "whole", self.processors)
+        return Batcher("model", whole, max_batch=3, max_waiting=100, turn=turn, lanes=lanes)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=30), st.integers(1, 4), st.integers(0, 5)
+)
+def test_no_processor_has_two_works_and_everything_is_answered(
+    works: list[tuple[int, bool]], processors: int, customers: int
+) -> None:
+    turn, computers = Turns(processors=processors), Computers(processors)
+    batchers = [computers.batcher(turn, splits=splits) for splits in (True, True, False)]
+    with ExitStack() as stack:
+        for _ in range(customers):
+            stack.enter_context(turn.customer())
+        futures = []
+        for place, (which, whole_turn) in enumerate(works):
+            futures.append(batchers[which].submit(place))
+            if whole_turn:
+                with turn:
+                    computers.run("visitor", processors, [])
+        assert [future.result(WAIT_S) for future in futures] == [place + 1 for place in range(len(works))]
+    assert computers.most <= processors
+    assert all(count == 1 for name, count in computers.calls if name == "lane")
+    assert all(batcher.close(WAIT_S) for batcher in batchers)
+
+
+@pytest.mark.parametrize(
+    ("processors", "customers", "called"),
+    [(2, 0, "whole"), (2, 1, "whole"), (2, 2, "lane"), (4, 2, "whole"), (4, 3, "lane"), (1, 1, "whole")],
+)
+def test_each_has_one_processor_where_that_keeps_more_than_half_of_them_busy(
+    processors: int, customers: int, called: str
+) -> None:
+    turn, computers = Turns(processors=processors), Computers(processors)
+    batcher = computers.batcher(turn, splits=True)
+    with ExitStack() as stack:
+        for _ in range(customers):
+            stack.enter_context(turn.customer())
+        assert batcher.submit(1).result(WAIT_S) == 2
+    assert computers.calls == [(called, 1)]
+    assert batcher.close(WAIT_S)
+
+
+def test_what_waits_together_is_computed_side_by_side_without_being_announced() -> None:
+    turn, together = Turns(processors=2), threading.Barrier(2)
+
+    def lane(items: Sequence[int]) -> list[int]:
+        together.wait(WAIT_S)
+        return list(items)
+
+    def whole(_items: Sequence[int]) -> list[int]:
+        raise AssertionError
+
+    batcher: Batcher[int, int] = Batcher("model", whole, max_batch=9, max_waiting=9, turn=turn, lanes=[lane, lane])
+    with turn:
+        futures = [batcher.submit(number) for number in range(2)]
+        until_waiting(turn, 2)
+    assert [future.result(WAIT_S) for future in futures] == [0, 1]
+    assert batcher.health().batch_sizes == {1: 2}
+    assert batcher.close(WAIT_S)
+
+
+def test_a_lane_that_hangs_is_told_of_and_the_others_go_on() -> None:
+    turn, held, entered = Turns(0.05, processors=2), threading.Event(), threading.Event()
+
+    def lane(items: Sequence[int]) -> list[int]:
+        if items[0] == 0:
+            entered.set()
+            assert held.wait(WAIT_S)
+        return list(items)
+
+    batcher: Batcher[int, int] = Batcher("model", lane, max_batch=9, max_waiting=9, turn=turn, lanes=[lane, lane])
+    with turn.customer(), turn.customer():
+        stuck = batcher.submit(0)
+        assert entered.wait(WAIT_S)
+        assert [batcher.submit(number).result(WAIT_S) for number in (1, 2, 3)] == [1, 2, 3]
+        assert batcher.health().running_for_s > 0
+        with turn:  # what wants all processors does not wait for it either
+            assert not stuck.done()
+        assert not batcher.close(0.01)
+        held.set()
+        assert stuck.result(WAIT_S) == 0
+    assert batcher.close(WAIT_S)
+
+
+@pytest.mark.parametrize("interruption", [SystemExit, KeyboardInterrupt])
+def test_lanes_that_are_told_to_end_go_on(interruption: type[BaseException]) -> None:
+    def lane(items: Sequence[int]) -> list[int]:
+        if items[0] < 0:
+            raise interruption
+        return list(items)
+
+    turn = Turns(processors=2)
+    batcher: Batcher[int, int] = Batcher("model", lane, max_batch=9, max_waiting=99, turn=turn, lanes=[lane, lane])
+    with turn.customer(), turn.customer():
+        futures = [batcher.submit(number) for number in (-1, -2, 3, -4, 5, 6)]
+        outcomes = [future.exception(WAIT_S) for future in futures]
+    assert [type(outcome) for outcome in outcomes] == [
+        ModelFailed, ModelFailed, type(None), ModelFailed, type(None), type(None)
+    ]  # fmt: skip
+    assert batcher.health().alive
+    assert batcher.close(WAIT_S)
+
+
+def submit_for_ever(batcher: Batcher[int, int]) -> None:
+    while True:
+        batcher.submit(0).cancel()
+
+
+def test_workers_of_a_closed_batcher_finish_what_waits() -> None:
+    turn, computers = Turns(processors=3), Computers(3)
+    batcher = computers.batcher(turn, splits=True)
+    with ThreadPoolExecutor(1) as pool:
+        with turn:
+            futures = [batcher.submit(number) for number in range(7)]
+            closing = pool.submit(batcher.close, WAIT_S)
+            with pytest.raises(NotReady):
+                submit_for_ever(batcher)
+        assert closing.result(WAIT_S)
+    assert [future.result(WAIT_S) for future in futures] == list(range(1, 8))

@@ -41,6 +41,7 @@ def limit(batch: int, **changed: Any) -> dict[str, Any]:
         "serial_per_s": 6.25,
         "slower_per_s": 10.0,
         "overlapped_per_s": 6.5,
+        "lanes_per_s": 6.6,
     }
     return {**usual, **changed}
 

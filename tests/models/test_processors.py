@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,9 @@ def weights(models_cache: Path) -> Path:
     return models_cache / "embedded" / "clip_encoder.int8.onnx"
 
 
-def doubling() -> openvino.Model:
-    numbers = ops.parameter([1, 3], np.float32)
+def doubling(rows: int = 1) -> openvino.Model:
+    """rows: of a call; -1 for any number."""
+    numbers = ops.parameter([rows, 3], np.float32)
     return openvino.Model([ops.multiply(numbers, np.array(2, np.float32))], [numbers], "doubling")
 
 
@@ -37,11 +39,32 @@ def test_each_picture_gets_its_own_result_in_order(threads: int, count: int) -> 
     assert [list(row) for row in results] == [list(2 * row) for row in rows]
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("kind", [Network, Together])
+def test_each_processor_has_a_lane_with_the_same_results_unless_there_is_only_one(
+    kind: type[Network | Together], threads: int
+) -> None:
+    network = kind(doubling(-1 if kind is Together else 1), Hardware("cpu", False, threads))
+    rows = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert len(network.lanes) == (threads if threads > 1 else 0)
+    with ThreadPoolExecutor(threads) as pool:
+        works = [pool.submit(lane, rows + number) for number, lane in enumerate(network.lanes)]
+    for number, work in enumerate(works):
+        assert [list(row) for row in work.result()] == [list(2 * row) for row in rows + number]
+
+
 def test_an_embedding_depends_on_its_own_picture_alone(weights: Path) -> None:
     tower = ClipImageTower(weights, Hardware("cpu", False, 2))
     together = tower.embed(PIXELS)
     alone = np.concatenate([tower.embed(PIXELS[place : place + 1]) for place in range(len(PIXELS))])
     np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_lanes_of_a_tower_embed_as_the_whole_does(weights: Path) -> None:
+    tower = ClipImageTower(weights, Hardware("cpu", False, 2))
+    whole = tower.embed(PIXELS)
+    for lane in tower.lanes:
+        np.testing.assert_allclose(lane(PIXELS), whole, atol=1e-6)
 
 
 def test_pictures_together_in_one_call_are_each_as_if_alone(weights: Path) -> None:

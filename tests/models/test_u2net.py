@@ -18,7 +18,7 @@ from service.models.hardware import Hardware
 from service.models.localizers.none import NoLocalizer
 from service.models.localizers.u2net import INSIDE_LEVEL, MASK_LEVEL, U2Net, levels, preprocessed, stretched
 from service.models.localizers.u2net_graph import enlarging, is_exact, mask_graph
-from service.models.ports import PromptSet, SegmenterInput
+from service.models.ports import PromptSet, SegmenterInput, lanes_of
 from service.models.processors import compiled, core, uses_bfloat16
 from service.models.segmenters.u2net import MARGIN, U2NetSegmenter, placed
 from service.models.weights import WeightsStore
@@ -151,7 +151,26 @@ def test_the_factory_loads_the_row(models_cache: Path, tmp_path: Path) -> None:
     loaded = load_segmenter(row, store, Hardware("cpu", bfloat16=False, threads=2))
     assert (loaded.name, loaded.revision) == (row.name, f"{store.revision(row)}-float32")
     rgb, (disc,) = discs((150, 140))
-    assert iou(loaded.segment([loaded.preprocess(rgb, box_around(disc))])[0], disc) > 0.8
+    prepared = loaded.preprocess(rgb, box_around(disc))
+    [mask] = loaded.segment([prepared])
+    assert iou(mask, disc) > 0.8
+    assert len(lanes_of(loaded)) == 2
+    for lane in lanes_of(loaded):
+        assert iou(lane([prepared])[0], mask) > 0.99
+
+
+def test_lanes_locate_what_the_whole_does(weights: Path) -> None:
+    rgb, _ = discs((110, 180), (370, 180))
+    localizer = U2Net("u2netp", "r1", weights, Hardware("cpu", False, 2))
+    prepared = localizer.preprocess(rgb, PromptSet())
+    [whole] = localizer.locate([prepared])
+    assert len(localizer.lanes) == 2
+    for lane in localizer.lanes:
+        [found] = lane([prepared])
+        assert [detection.is_group for detection in found] == [detection.is_group for detection in whole]
+        for own, other in zip(found, whole, strict=True):
+            assert intersection_over_union(own.box, other.box) > 0.99
+            assert own.score == pytest.approx(other.score, abs=1e-3)
 
 
 def test_an_object_in_two_pieces_is_listed_as_a_group_and_piece_by_piece(weights: Path) -> None:

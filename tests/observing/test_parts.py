@@ -11,7 +11,8 @@ from prometheus_client.exposition import generate_latest
 
 from service.api import classify, datasets, health, versions
 from service.api.route_names import RouteNames
-from service.batching import Batcher, WorkerHealth
+from service.batch_record import WorkerHealth
+from service.batching import Batcher
 from service.images.decoder_state import DecoderState
 from service.models.device_memory import device_bytes
 from service.models.hardware import Hardware

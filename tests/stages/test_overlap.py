@@ -1,10 +1,12 @@
 """The full view beside the localizer, or all views in one batch."""
 
 import asyncio
+import threading
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from fakes import ColourEncoder, FakeLocalizer, Start, always, dataset_of, picture_of, until
+from fakes import WAIT_S, ColourEncoder, FakeLocalizer, Start, always, dataset_of, picture_of, until
 
 from service.errors import ModelFailed
 from service.recognition.boxes import Box, Detection
@@ -70,3 +72,40 @@ async def test_a_localizer_that_fails_beside_the_full_view_is_an_error_as_ever(s
 
     with pytest.raises(ModelFailed):
         await start(FakeLocalizer(fail), overlap=True).recognize(PICTURE, dataset_of(), Options())
+
+
+class SplitEncoder(ColourEncoder):
+    """One that two processors can compute side by side; each waits for the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.together = threading.Barrier(2)
+        self.lanes = (self.side_by_side, self.side_by_side)
+        self.beside: list[int] = []
+
+    def side_by_side(self, pixels: np.ndarray) -> np.ndarray:
+        self.together.wait(WAIT_S)
+        self.beside.append(len(pixels))
+        return ColourEncoder().embed_images(pixels)
+
+
+async def test_pictures_that_come_together_have_a_processor_each_and_a_lone_one_has_all(start: Start) -> None:
+    localizer, encoder = FakeLocalizer(always(FOUND)), SplitEncoder()
+    recognizer = start(localizer, encoder, threads=2)
+    other = picture_of("green", ("red", (2, 2, 10, 10)))
+    answers = await asyncio.gather(*(recognizer.recognize(data, dataset_of(), Options()) for data in (PICTURE, other)))
+    assert (encoder.beside, encoder.batches) == ([2, 2], [])
+    alone = await recognizer.recognize(PICTURE, dataset_of(), Options())
+    assert (encoder.beside, encoder.batches) == ([2, 2], [2])
+    assert answers[0].verdict == alone.verdict
+    assert answers[1].verdict != alone.verdict
+
+
+async def test_pictures_that_are_known_crowd_nobody(start: Start) -> None:
+    """Else one that is looked at would get one processor of those that nobody uses."""
+    encoder = SplitEncoder()
+    recognizer = start(FakeLocalizer(always(FOUND)), encoder, threads=2, memory_bytes=10**6)
+    await recognizer.recognize(PICTURE, dataset_of(), Options())
+    other = picture_of("green", ("red", (2, 2, 10, 10)))
+    await asyncio.gather(*(recognizer.recognize(data, dataset_of(), Options()) for data in (PICTURE, other, PICTURE)))
+    assert (encoder.beside, encoder.batches) == ([], [2, 2])

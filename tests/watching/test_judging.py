@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.batching import WorkerHealth
+from service.batch_record import WorkerHealth
 from service.watching.canary import Trial, is_idle
 from service.watching.judging import MOST_FAILURES, beyond_help_because, unready_because
 

@@ -1,7 +1,8 @@
 """The embedded pair: CLIP's image tower, and MiniLM with a text projector in the place of CLIP's text tower."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,12 +41,16 @@ class EmbeddedEncoder:
         self.name = name
         self.revision = f"{revision}-{sha256_of(PROJECTOR_FILE)[:12]}-{GRAPH}"
         self.logit_scale = self._projector.logit_scale
+        self.lanes = tuple(partial(self._embed, lane) for lane in self._images.lanes)
 
     def preprocess(self, rgb: NDArray[np.uint8]) -> Bytes:
         return self._images.preprocess(rgb)
 
     def embed_images(self, pixels: Bytes) -> Floats:
-        return self._projector.centre_images(self._images.embed(pixels))
+        return self._embed(self._images.embed, pixels)
 
     def embed_texts(self, texts: Sequence[str]) -> Floats:
         return self._projector.project(self._texts.embed([bare_name(text) for text in texts]))
+
+    def _embed(self, tower: Callable[[Bytes], Floats], pixels: Bytes) -> Floats:
+        return self._projector.centre_images(tower(pixels))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.ndimage import label
 from service.models.hardware import Hardware
 from service.models.localizers.u2net_graph import SIDE_PX, is_exact, mask_graph
 from service.models.ports import Floats, LocatorInput, PromptSet
-from service.models.processors import Network, uses_bfloat16
+from service.models.processors import Lane, Network, uses_bfloat16
 from service.models.resizing import resized_square
 from service.recognition.boxes import Detection, mask_extent
 
@@ -31,9 +32,15 @@ class U2NetP:
         if bfloat16 and not is_exact(self._network.compiled):
             self._network = Network(mask_graph(weights, bfloat16=False), replace(hardware, bfloat16=False))
 
+        self.lanes = tuple(partial(_masks, lane) for lane in self._network.lanes)
+
     def __call__(self, pictures: Sequence[Floats]) -> list[Floats]:
         """The masks `[320, 320]` of pictures `[3, 320, 320]`; the published graph takes one picture a call."""
-        return [mask[0] for mask in self._network(pictures)]
+        return _masks(self._network, pictures)
+
+
+def _masks(network: Lane, pictures: Sequence[Floats]) -> list[Floats]:
+    return [mask[0] for mask in network(pictures)]
 
 
 def preprocessed(rgb: NDArray[np.uint8]) -> Floats:
@@ -68,6 +75,7 @@ class U2Net:
     def __init__(self, name: str, revision: str, weights: Path, hardware: Hardware) -> None:
         self.name, self.revision = name, f"{revision}-{hardware.number_format}"
         self._network = U2NetP(weights, hardware)
+        self.lanes = tuple(partial(_located, lane) for lane in self._network.lanes)
 
     def check_prompts(self, prompts: PromptSet) -> None:
         """Any prompt is accepted and has no effect: the model knows no words."""
@@ -77,8 +85,12 @@ class U2Net:
         return LocatorInput(preprocessed(rgb), width, height, prompts)
 
     def locate(self, inputs: Sequence[LocatorInput]) -> list[list[Detection]]:
-        masks = self._network([entry.pixels for entry in inputs])
-        return [_detections(*pair) for pair in zip(masks, inputs, strict=True)]
+        return _located(self._network, inputs)
+
+
+def _located(network: Lane, inputs: Sequence[LocatorInput]) -> list[list[Detection]]:
+    masks = network([entry.pixels for entry in inputs])
+    return [_detections(*pair) for pair in zip(masks, inputs, strict=True)]
 
 
 def _detections(mask: Floats, entry: LocatorInput) -> list[Detection]:

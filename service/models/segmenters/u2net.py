@@ -1,6 +1,7 @@
 """U²-Net-p (Qin et al. 2020) as a segmenter: the salient object of a box's surroundings is the box's object."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from service.models.hardware import Hardware
 from service.models.localizers.u2net import INSIDE_LEVEL, U2NetP, levels, preprocessed, stretched
 from service.models.ports import Floats, SegmenterInput
+from service.models.processors import Lane
 from service.recognition.boxes import Box, outward_pixels
 from service.recognition.views import crop
 
@@ -22,14 +24,19 @@ class U2NetSegmenter:
     def __init__(self, name: str, revision: str, weights: Path, hardware: Hardware) -> None:
         self.name, self.revision = name, f"{revision}-{hardware.number_format}"
         self._network = U2NetP(weights, hardware)
+        self.lanes = tuple(partial(_segmented, lane) for lane in self._network.lanes)
 
     def preprocess(self, rgb: NDArray[np.uint8], box: Box) -> SegmenterInput:
         height, width = rgb.shape[:2]
         return SegmenterInput(preprocessed(crop(rgb, box, MARGIN)), width, height, box)
 
     def segment(self, inputs: Sequence[SegmenterInput]) -> list[NDArray[np.bool_]]:
-        masks = self._network([entry.pixels for entry in inputs])
-        return [placed(*pair) for pair in zip(masks, inputs, strict=True)]
+        return _segmented(self._network, inputs)
+
+
+def _segmented(network: Lane, inputs: Sequence[SegmenterInput]) -> list[NDArray[np.bool_]]:
+    masks = network([entry.pixels for entry in inputs])
+    return [placed(*pair) for pair in zip(masks, inputs, strict=True)]
 
 
 def placed(mask: Floats, entry: SegmenterInput) -> NDArray[np.bool_]:
