@@ -1,9 +1,10 @@
 """Settings become a recognizer: the part of the composition that the server and the command line share."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.errors import InvalidFields, SettingsError
+from service.errors import InvalidFields, SettingsError, WeightsMissing
 from service.images import FORMATS, ImageLimits
 from service.images.process import Fault
 from service.images.processes import DecoderProcesses
@@ -87,14 +88,24 @@ def load_engine(
     set_torch_threads(hardware.threads)
     log.info("loading models", extra={"device": str(hardware), "models": [row.name for row in rows]})
     store = weights_store(settings, progress)
-    localizer = load_localizer(localizer_row, store, hardware)
-    encoder = load_encoder(encoder_row, store, hardware)
-    segmenter = load_segmenter(segmenter_row, store, hardware) if segmenter_row is not None else None
+    try:
+        localizer = load_localizer(localizer_row, store, hardware)
+        encoder = load_encoder(encoder_row, store, hardware)
+        segmenter = load_segmenter(segmenter_row, store, hardware) if segmenter_row is not None else None
+    except WeightsMissing as error:
+        raise _with_others_missing(error, store, rows) from None
     families = (localizer_row.family, None if segmenter_row is None else segmenter_row.family, encoder_row.family)
     sizes = batch_sizes(hardware, families, (localizer, segmenter, encoder), settings.max_batch_size)
     elsewhere = decoders.decode if decoders else None
     recognizer = Recognizer(localizer, encoder, _limits(settings, hardware, sizes), segmenter, elsewhere)
     return Engine(recognizer, hardware, localizer_row, encoder_row, segmenter_row, decoders)
+
+
+def _with_others_missing(error: WeightsMissing, store: WeightsStore, rows: Sequence[Model]) -> WeightsMissing:
+    """Who has to fetch something by hand wants to know of everything at once."""
+    own, _, _ = error.detail.partition(":")
+    others = [row.name for row in rows if row.name != own and store.status(row).state == "missing"]
+    return WeightsMissing(f"{error.detail}. As little is there of: {', '.join(others)}") if others else error
 
 
 def start_decoders(settings: Settings) -> DecoderProcesses | None:

@@ -106,7 +106,8 @@ const classCount = () => (usesDataset() ? state.dataset?.class_count ?? 0 : type
 function countNames() {
   const { names, doubles } = namesIn(find("names").value);
   const twice = doubles ? `, ${doubles} given twice` : "";
-  find("names-count").textContent = names.length ? `${plural(names.length, "class", "classes")}${twice}.` : "";
+  const alone = names.length === 1 ? " Alone it is every picture's answer: name what else it may be." : "";
+  find("names-count").textContent = names.length ? `${plural(names.length, "class", "classes")}${twice}.${alone}` : "";
 }
 
 function listDatasets() {

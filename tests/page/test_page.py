@@ -85,6 +85,15 @@ def test_one_click_on_a_sample_is_enough(visit: Visit) -> None:
     assert visit.at("#names").input_value() == own, "a visitor's own names stay"
 
 
+def test_one_class_alone_is_told_to_be_no_question(visit: Visit) -> None:
+    visit.page.fill("#names", "green")
+    expect(visit.at("#names-count")).to_have_text(
+        "1 class. Alone it is every picture's answer: name what else it may be."
+    )
+    visit.page.fill("#names", "green, red")
+    expect(visit.at("#names-count")).to_have_text("2 classes.")
+
+
 @pytest.mark.parametrize("way", ["paste", "drop"])
 def test_a_picture_may_be_pasted_or_dropped(visit: Visit, way: str) -> None:
     visit.page.fill("#names", CLASSES)
