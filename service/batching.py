@@ -46,8 +46,8 @@ class Batcher(Generic[Item, Result]):
         max_waiting: with this many items in the queue a further one is refused.
         weigh: an item's weight, 1 unless told.
         turn: held while `run` computes; the batch forms until it is had.
-        lanes: each does for one item what `run` does, on one processor, beside the others; they need a `turn`, which
-            says when they are to be called in the place of `run`.
+        lanes: each does for one item, none too heavy for a batch, what `run` does, on one processor, beside the
+            others; they need a `turn`, which says when they are to be called in the place of `run`.
     """
 
     def __init__(
@@ -71,9 +71,7 @@ class Batcher(Generic[Item, Result]):
         self._record = Record()
         self._workers = [_Worker[Item, Result](lane) for lane in (lanes if turn is not None else ()) or (None,)]
         for number, worker in enumerate(self._workers):
-            worker.thread = threading.Thread(
-                target=self._work, args=(worker,), name=f"batcher-{name}-{number}", daemon=True
-            )
+            worker.thread = threading.Thread(target=self._work, args=(worker,), name=f"{name} {number}", daemon=True)
             worker.thread.start()
 
     def submit(self, item: Item) -> Future[Result]:
@@ -134,8 +132,7 @@ class Batcher(Generic[Item, Result]):
         """Waits for some that no other is about to take; false when closed and there is none left."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._waiting) > len(self._coming) or self._closed)
-            has_work = len(self._waiting) > len(self._coming)
-            if has_work:
+            if has_work := len(self._waiting) > len(self._coming):
                 self._coming.add(worker)
             return has_work
 
@@ -144,11 +141,15 @@ class Batcher(Generic[Item, Result]):
             with self._turn or nullcontext():
                 self._answer_next(worker, self._run, self._max_batch)
         else:
-            with self._turn.taken(lambda: len(self._waiting)) as has_all:
-                if has_all:
-                    self._answer_next(worker, self._run, self._max_batch)
-                else:
-                    self._answer_next(worker, worker.lane, 0)  # weight: one item, whatever it weighs
+            with self._turn.taken(self._works) as has_all:
+                run, most = (self._run, self._max_batch) if has_all else (worker.lane, 0)  # 0: a single item
+                self._answer_next(worker, run, most)
+
+    def _works(self) -> int | None:
+        """How many can be computed on one processor; None where the next is too heavy for that."""
+        with self._changed:
+            heavy = bool(self._waiting) and self._weigh(self._waiting[0][0]) > self._max_batch
+            return None if heavy else len(self._waiting)
 
     def _answer_next(self, worker: _Worker[Item, Result], run: Run[Item, Result], most: int) -> None:
         """The next items whose callers are still there, if there are any, that weigh so much together."""

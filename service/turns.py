@@ -5,6 +5,7 @@ few get all processors, one picture after the other.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +14,15 @@ from dataclasses import dataclass
 
 @dataclass(eq=False)
 class _Turn:
-    """splits: it can do with one processor, if there is enough to do: as many items `waiting` as it says."""
+    """works: how many wait to be computed in such turns, None where one takes all processors."""
 
-    splits: bool
-    waiting: Callable[[], int]
+    works: Callable[[], int | None]
     processors: int = 0
+    begun_s: float = 0.0
+
+
+def _all() -> None:
+    return None
 
 
 class Turns:
@@ -38,10 +43,16 @@ class Turns:
         with self._changed:
             return len(self._queue)
 
+    @property
+    def at_work(self) -> int:
+        """How many have their turn, and are waited for."""
+        with self._changed:
+            return len(self._at_work())
+
     @contextmanager
     def customer(self) -> Iterator[None]:
-        """Somebody who wants one thing computed at a time. Where there are enough to keep more than half of
-        the processors busy that way, each has one."""
+        """Somebody who wants one thing computed at a time. Where there are enough to keep more than half of the
+        processors busy that way, each has one."""
         self._come(1)
         try:
             yield
@@ -49,17 +60,17 @@ class Turns:
             self._come(-1)
 
     @contextmanager
-    def taken(self, waiting: Callable[[], int]) -> Iterator[bool]:
-        """A turn of somebody who can do with one processor; whether it has all. It is decided when it begins, by the
-        customers, or by the items `waiting` for it and the turns under way if these are more."""
-        turn = self._begin(_Turn(True, waiting))
+    def taken(self, works: Callable[[], int | None]) -> Iterator[bool]:
+        """A turn of somebody who can do with one processor, if `works` is not None; whether it has all. It is decided
+        when it begins, by the customers, or by the works and the turns under way if these are more."""
+        turn = self._begin(_Turn(works))
         try:
             yield turn.processors == self._processors
         finally:
             self._end(turn)
 
     def __enter__(self) -> None:
-        self._whole[threading.get_ident()] = self._begin(_Turn(False, int))
+        self._whole[threading.get_ident()] = self._begin(_Turn(_all))
 
     def __exit__(self, *_: object) -> None:
         self._end(self._whole.pop(threading.get_ident()))
@@ -72,11 +83,15 @@ class Turns:
     def _begin(self, turn: _Turn) -> _Turn:
         with self._changed:
             self._queue.append(turn)
-            self._changed.wait_for(lambda: self._may_begin(turn), self._patience_s)
-            self._queue.remove(turn)
-            turn.processors = self._wanted(turn)
+            self._changed.notify_all()  # the first may want less where more wait
+            try:
+                if not self._changed.wait_for(lambda: self._may_begin(turn), self._patience_s):
+                    turn.processors = self._wanted(turn)
+            finally:
+                self._queue.remove(turn)
+                self._changed.notify_all()
+            turn.begun_s = time.monotonic()
             self._begun.append(turn)
-            self._changed.notify_all()
         return turn
 
     def _end(self, turn: _Turn) -> None:
@@ -85,9 +100,22 @@ class Turns:
             self._changed.notify_all()
 
     def _may_begin(self, turn: _Turn) -> bool:
-        free = self._processors - sum(other.processors for other in self._begun)
-        return self._queue[0] is turn and free >= self._wanted(turn)
+        """Whether it is the first, and as many processors are free as it wants, which it has then."""
+        if self._queue[0] is not turn:
+            return False
+        turn.processors = self._wanted(turn)
+        return sum(other.processors for other in self._at_work()) + turn.processors <= self._processors
 
     def _wanted(self, turn: _Turn) -> int:
-        works = max(self._customers, turn.waiting() + len(self._begun))
-        return 1 if turn.splits and 2 * works > self._processors else self._processors
+        works = turn.works()
+        if works is None:
+            return self._processors
+        crowd = max(self._customers, works + len(self._at_work()))
+        return 1 if 2 * crowd > self._processors else self._processors
+
+    def _at_work(self) -> list[_Turn]:
+        """Those that are waited for."""
+        if self._patience_s is None:
+            return self._begun
+        since_s = time.monotonic() - self._patience_s
+        return [turn for turn in self._begun if turn.begun_s >= since_s]

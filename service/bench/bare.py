@@ -47,6 +47,9 @@ class Bare:
             said(f"model-only limit, batch {batch}")
             rows.append(self._limit(batch, seconds, every_way=True))
         self.has_lanes = not self.on_gpu and rows[0].lanes_per_s is not None
+        if self.has_lanes:
+            self.batch = 1
+            return rows
         best = max(map(self.of, rows))
         self.batch = next(row.batch for row in rows if self.of(row) >= NEARLY * best)
         return rows

@@ -1,7 +1,9 @@
 """Networks on processors, in OpenVINO: pictures side by side, or together in one call; all threads busy."""
 
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -46,7 +48,7 @@ class Network:
     def lanes(self) -> tuple[Lane, ...]:
         """The same on one processor each, for a thread each, while the whole is not called."""
 
-        def one_by_one(request: Any, pictures: Sequence[NDArray[Any]]) -> list[Floats]:
+        def one_by_one(request: _Request, pictures: Sequence[NDArray[Any]]) -> list[Floats]:
             return [row for picture in pictures for row in _results([request], [picture[None]])]
 
         return tuple(partial(one_by_one, request) for request in self._beside)
@@ -54,7 +56,7 @@ class Network:
     @property
     def compiled(self) -> openvino.CompiledModel:
         """The one that has all threads."""
-        return self._alone.get_compiled_model()
+        return self._alone.infer.get_compiled_model()
 
     def __call__(self, pictures: Sequence[NDArray[Any]]) -> list[Floats]:
         """For each picture, the network's input without its first axis, its output without its first axis."""
@@ -82,7 +84,7 @@ class Together:
     def lanes(self) -> tuple[Lane, ...]:
         """As those of `Network`, all pictures in one call."""
 
-        def together(request: Any, pictures: Sequence[NDArray[Any]]) -> list[Floats]:
+        def together(request: _Request, pictures: Sequence[NDArray[Any]]) -> list[Floats]:
             return _results([request], [np.stack(pictures)])
 
         return tuple(partial(together, request) for request in self._beside)
@@ -117,24 +119,34 @@ def core() -> openvino.Core:
     return openvino.Core()
 
 
-def _requests(model: openvino.Model, hardware: Hardware) -> list[Any]:
+class _Request:
+    """An inference for one caller at a time: one who is waited for no more may still be at it."""
+
+    def __init__(self, network: openvino.CompiledModel) -> None:
+        self.infer, self.lock = network.create_infer_request(), threading.Lock()
+
+
+def _requests(model: openvino.Model, hardware: Hardware) -> list[_Request]:
     """The first has all threads; where there are several, one follows for each, that has it alone."""
     streams = [1] if hardware.threads == 1 else [1, hardware.threads]
     networks = {count: compiled(model, hardware, streams=count) for count in streams}
-    return [network.create_infer_request() for count, network in networks.items() for _ in range(count)]
+    return [_Request(network) for count, network in networks.items() for _ in range(count)]
 
 
-def _results(requests: Sequence[Any], inputs: Sequence[NDArray[Any]]) -> list[Floats]:
+def _results(requests: Sequence[_Request], inputs: Sequence[NDArray[Any]]) -> list[Floats]:
     """All rows, of requests that run side by side on an input each."""
     started: list[Any] = []
-    try:
-        for request, given in zip(requests, inputs, strict=True):
-            request.start_async({0: given})
-            started.append(request)
-    finally:
-        for request in started:
-            request.wait()
-    return [row for request in requests for row in np.array(request.get_output_tensor(0).data, np.float32)]
+    with ExitStack() as held:
+        for request in requests:  # everybody in the same order
+            held.enter_context(request.lock)
+        try:
+            for request, given in zip(requests, inputs, strict=True):
+                request.infer.start_async({0: given})
+                started.append(request.infer)
+        finally:
+            for infer in started:
+                infer.wait()
+        return [row for infer in started for row in np.array(infer.get_output_tensor(0).data, np.float32)]
 
 
 def compiled(model: openvino.Model, hardware: Hardware, streams: int = 1) -> openvino.CompiledModel:

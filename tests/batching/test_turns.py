@@ -1,6 +1,7 @@
 """Workers that compute with the same processors."""
 
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -239,3 +240,83 @@ def test_workers_of_a_closed_batcher_finish_what_waits() -> None:
                 submit_for_ever(batcher)
         assert closing.result(WAIT_S)
     assert [future.result(WAIT_S) for future in futures] == list(range(1, 8))
+
+
+def test_a_turn_begins_with_as_many_processors_as_were_free_for_it() -> None:
+    """What waits is another's, and may change at any time."""
+    told = iter([9, 9, 1, 1, 1])  # the first is asked when there is room for one alone
+    turn = Turns(processors=4)
+    with turn.taken(lambda: 9) as first, turn.taken(lambda: next(told)) as second:
+        assert (first, second) == (False, False)
+
+
+def test_the_first_is_asked_again_where_more_wait() -> None:
+    turn, works = Turns(processors=4), [1]
+    begun = threading.Event()
+
+    def second() -> None:
+        with turn.taken(lambda: works[0]):
+            begun.set()
+
+    with ThreadPoolExecutor(2) as pool, turn.taken(lambda: 9):
+        waiting = pool.submit(second)  # it wants all four, as two works are too few for one each
+        until_waiting(turn, 1)
+        assert not begun.is_set()
+        works[0] = 5
+        another = pool.submit(second)
+        wait([waiting, another], WAIT_S)
+        assert begun.is_set()
+
+
+def test_who_fails_while_waiting_is_out_of_the_way() -> None:
+    turn = Turns(processors=2)
+
+    def failing() -> int:
+        raise MemoryError
+
+    with pytest.raises(MemoryError), turn.taken(failing):
+        raise AssertionError
+    assert turn.waiting == 0
+    with turn, ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: turn.waiting).result(WAIT_S) == 0
+
+
+def test_what_hangs_is_waited_for_once() -> None:
+    turn, held = Turns(0.2, processors=2), threading.Event()
+
+    def hang() -> None:
+        with turn.taken(lambda: 2):
+            assert held.wait(WAIT_S)
+
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(hang)
+        while not turn.at_work:
+            threading.Event().wait(0.001)
+        until_hanging = time.monotonic()
+        with turn:
+            assert time.monotonic() - until_hanging > 0.1
+        began_s = time.monotonic()
+        for _ in range(100):
+            with turn:
+                pass
+        assert time.monotonic() - began_s < 0.2
+        held.set()
+        hanging.result(WAIT_S)
+
+
+def test_an_item_too_heavy_for_a_batch_takes_all_processors() -> None:
+    turn, called = Turns(processors=2), list[str]()
+
+    def run(name: str, items: Sequence[int]) -> list[int]:
+        called.append(name)
+        return list(items)
+
+    lane = partial(run, "lane")
+    batcher: Batcher[int, int] = Batcher(
+        "model", partial(run, "whole"), max_batch=4, max_waiting=9, weigh=int, turn=turn, lanes=[lane, lane]
+    )
+    with turn.customer(), turn.customer():
+        for weight in (4, 5, 1):
+            assert batcher.submit(weight).result(WAIT_S) == weight
+    assert called == ["lane", "whole", "lane"]
+    assert batcher.close(WAIT_S)

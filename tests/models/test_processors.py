@@ -53,6 +53,20 @@ def test_each_processor_has_a_lane_with_the_same_results_unless_there_is_only_on
         assert [list(row) for row in work.result()] == [list(2 * row) for row in rows + number]
 
 
+@pytest.mark.parametrize("kind", [Network, Together])
+def test_even_who_does_not_wait_for_the_others_gets_the_own_results(kind: type[Network | Together]) -> None:
+    network = kind(doubling(-1 if kind is Together else 1), Hardware("cpu", False, 2))
+    rows = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+    def repeat(number: int) -> bool:
+        call = (network, *network.lanes)[number % 3]
+        given = [rows + 100 * number + turn for turn in range(200)]
+        return all((np.stack(call(list(own))) == 2 * own).all() for own in given)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(repeat, range(6)))
+
+
 def test_an_embedding_depends_on_its_own_picture_alone(weights: Path) -> None:
     tower = ClipImageTower(weights, Hardware("cpu", False, 2))
     together = tower.embed(PIXELS)
