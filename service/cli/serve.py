@@ -35,6 +35,9 @@ def serve(
 
     settings = load_settings(host=host, port=port, profile=profile)
     check_binding(settings.host, has_keys=settings.keys_file is not None, allow_anonymous=settings.allow_anonymous)
+    from service.serving.heaps import share_heaps
+
+    share_heaps()
     from service.parts import load_parts  # its time is not for a refusal
 
     run(settings, load_parts)
