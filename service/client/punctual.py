@@ -5,10 +5,12 @@ hold a call for ever. Tasks are ended from outside (`asyncio.timeout`); a thread
 less time here.
 """
 
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -30,18 +32,20 @@ def over_in(limit_s: float) -> Iterator[None]:
         _end_s.reset(token)
 
 
-def make_punctual(client: httpx.Client) -> None:
+def make_punctual(client: httpx.Client, closing: threading.Event) -> None:
     """Also the connections to proxies of the environment. httpx has no public way to the network below a client of its
-    own making; transports that are not its own are left as they are."""
+    own making; transports that are not its own are left as they are. closing: set before the client is closed."""
     for transport in (client._transport, *client._mounts.values()):
         pool = getattr(transport, "_pool", None)
         if isinstance(pool, httpcore.ConnectionPool):
-            pool._network_backend = Punctual(pool._network_backend)
+            pool._network_backend = Punctual(pool._network_backend, closing)
 
 
 class Punctual(httpcore.NetworkBackend):
-    def __init__(self, network: httpcore.NetworkBackend) -> None:
-        self._network = network
+    """A pool that is closed knows nothing of a connection which a thread is making just then: `closing` ends it."""
+
+    def __init__(self, network: httpcore.NetworkBackend, closing: threading.Event) -> None:
+        self._network, self._closing = network, closing
 
     def connect_tcp(
         self,
@@ -52,33 +56,62 @@ class Punctual(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         stream = self._network.connect_tcp(host, port, timeout, local_address, socket_options)
-        return PunctualStream(stream)
+        return PunctualStream(stream, self._closing)
 
 
 class PunctualStream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
+    """One thread reads and writes; any may close. A socket that is closed under its reader would leave it waiting, even
+    for another connection's bytes once the file's number is used again: it is shut down, and its reader closes it."""
+
+    def __init__(self, stream: httpcore.NetworkStream, closing: threading.Event) -> None:
+        self._stream, self._closing = stream, closing
+        self._lock = threading.Lock()
+        self._closed = self._used = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Raises httpcore.ReadTimeout."""
-        return self._stream.read(max_bytes, _within(timeout, httpcore.ReadTimeout))
+        """Raises httpcore.ReadTimeout; ReadError once it is closed."""
+        with self._use(httpcore.ReadError):
+            return self._stream.read(max_bytes, _within(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Raises httpcore.WriteTimeout."""
-        for place in range(0, len(buffer), PIECE_BYTES):
-            piece = buffer[place : place + PIECE_BYTES]
-            self._stream.write(piece, _within(timeout, httpcore.WriteTimeout))
+        """Raises httpcore.WriteTimeout; WriteError once it or the client is closed."""
+        if self._closing.is_set():
+            self.close()
+        with self._use(httpcore.WriteError):
+            for place in range(0, len(buffer), PIECE_BYTES):
+                piece = buffer[place : place + PIECE_BYTES]
+                self._stream.write(piece, _within(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
-        self._stream.close()
+        with self._lock:
+            self._closed = True
+            if not self._used:
+                self._stream.close()
+            elif connection := self._stream.get_extra_info("socket"):
+                with suppress(OSError):  # it is broken already
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return PunctualStream(self._stream.start_tls(ssl_context, server_hostname, timeout))
+        return PunctualStream(self._stream.start_tls(ssl_context, server_hostname, timeout), self._closing)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+    @contextmanager
+    def _use(self, broken: type[httpcore.NetworkError]) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise broken("the connection was closed")
+            self._used = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._used = False
+                if self._closed:
+                    self._stream.close()
 
 
 def _within(timeout: float | None, late: type[httpcore.TimeoutException]) -> float | None:

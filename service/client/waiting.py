@@ -43,8 +43,8 @@ class Client:
         self._connection = Connection.to(url, key, timeouts, retries)
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         self._http = httpx.Client(limits=limits, transport=transport)
-        make_punctual(self._http)
         self._closing = threading.Event()
+        make_punctual(self._http, self._closing)
         self.datasets = Datasets(self.made, self._closing)
 
     def __enter__(self) -> "Client":
@@ -104,7 +104,7 @@ class Client:
             if isinstance(outcome, httpx.Response) and outcome.is_success:
                 return call.result(outcome)
             error, wait_s = self._connection.fate(call, attempts, outcome)
-            if wait_s is None or (ending or self._closing).wait(wait_s):
+            if wait_s is None or (ending or self._closing).wait(wait_s) or self._closing.is_set():
                 raise error
 
     def _once(self, call: Call[Any], attempts: Attempts) -> httpx.Response | httpx.RequestError:

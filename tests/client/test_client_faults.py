@@ -1,6 +1,7 @@
 """Both clients against a server that refuses, breaks off, or answers nonsense."""
 
 import asyncio
+import gc
 import itertools
 import socket
 import threading
@@ -10,6 +11,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+import httpcore
 import pytest
 from misbehaving import ANSWER, Act, answers, misbehaving, refuses, resets, send, shows  # type: ignore[import-not-found]
 
@@ -27,6 +29,7 @@ from service.client import (
     calls,
 )
 from service.client.connecting import Connection
+from service.client.punctual import Punctual
 from service.errors import ServiceError
 
 QUICK = Retries(deadline_s=20, connections=3, first_wait_s=0.01, most_wait_s=0.02)
@@ -339,6 +342,59 @@ def test_closing_ends_the_wait_for_a_further_attempt() -> None:
         thread.join(10)
         assert not thread.is_alive()
     assert len(found) <= 1
+
+
+def test_closing_ends_the_wait_for_an_answer() -> None:
+    over = threading.Event()
+    with misbehaving(lambda _handler: over.wait(60)) as server:
+        client, found = Client(server.url), []
+
+        def ask() -> None:
+            try:
+                client.classify(b"x", dataset="pets")
+            except ServiceUnreachable as error:
+                found.append(error)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        while not server.seen:
+            thread.join(0.01)
+        client.close()
+        thread.join(10)
+        over.set()
+        assert not thread.is_alive()
+    assert len(found) == 1
+    assert len(server.seen) == 1
+
+
+def test_a_connection_that_is_made_while_the_client_is_closed_is_closed_too() -> None:
+    closing = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        stream = Punctual(httpcore.SyncBackend(), closing).connect_tcp("127.0.0.1", server.getsockname()[1], 10)
+        accepted, _ = server.accept()
+        with accepted:
+            accepted.settimeout(10)
+            stream.write(b"before")
+            assert accepted.recv(100) == b"before"
+            closing.set()
+            with pytest.raises(httpcore.WriteError, match="closed"):
+                stream.write(b"after")
+            assert accepted.recv(100) == b""
+
+
+def test_a_client_closed_while_threads_connect_leaves_no_connection_open() -> None:
+    """Again and again: whichever moment of a connection's making it is closed in."""
+    with misbehaving(answers()) as server:
+        for _ in range(40):
+            with Client(server.url) as client:
+                outcomes = client.classify_many([b"picture"] * 16, dataset="pets", concurrency=4)
+                next(outcomes)
+                outcomes.close()  # type: ignore[attr-defined]
+        until_left = time.monotonic() + 10
+        while any(thread.name.startswith("asking") for thread in threading.enumerate()):
+            assert time.monotonic() < until_left
+            threading.Event().wait(0.01)
+        gc.collect()  # which warns of connections that nobody closed
 
 
 def test_who_stops_iterating_stops_the_asking() -> None:
