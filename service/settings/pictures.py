@@ -48,5 +48,5 @@ class PictureSettings(BaseModel):
         30.0, gt=0, description="Seconds to wait for the box before the full picture alone answers."
     )
     embeddings_cache_mb: int = Field(
-        32, ge=0, description="Most memory for boxes and embeddings of pictures seen before, in MiB; 0 keeps none."
+        16, ge=0, description="Most memory for boxes and embeddings of pictures seen before, in MiB; 0 keeps none."
     )
