@@ -13,28 +13,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic
 
 from service.batch_record import Record, WorkerHealth
+from service.batch_worker import Batch, Item, Result, Run, Worker
 from service.errors import ModelFailed, NotReady, Overloaded, ServiceError
 from service.turns import Turns
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-Run = Callable[[Sequence[Item]], Sequence[Result]]
-Batch = list[tuple[Item, Future[Result]]]
 log = logging.getLogger(__name__)
-
-
-@dataclass(eq=False)
-class _Worker(Generic[Item, Result]):
-    """lane: what it calls for one item on one processor, if it can. batch: that is being computed since `since_s`."""
-
-    lane: Run[Item, Result] | None
-    thread: threading.Thread = field(init=False)
-    batch: Batch[Item, Result] = field(default_factory=list)
-    since_s: float | None = None
 
 
 class Batcher(Generic[Item, Result]):
@@ -67,9 +53,9 @@ class Batcher(Generic[Item, Result]):
         self._max_batch, self._max_waiting, self._weigh = max_batch, max_waiting, weigh
         self._waiting: deque[tuple[Item, Future[Result]]] = deque()
         self._changed, self._closed = threading.Condition(), False
-        self._coming: set[_Worker[Item, Result]] = set()  # workers that are about to take one of those that wait
+        self._coming: set[Worker[Item, Result]] = set()  # workers that are about to take one of those that wait
         self._record = Record()
-        self._workers = [_Worker[Item, Result](lane) for lane in (lanes if turn is not None else ()) or (None,)]
+        self._workers = [Worker[Item, Result](lane) for lane in (lanes if turn is not None else ()) or (None,)]
         for number, worker in enumerate(self._workers):
             worker.thread = threading.Thread(target=self._work, args=(worker,), name=f"{name} {number}", daemon=True)
             worker.thread.start()
@@ -112,7 +98,7 @@ class Batcher(Generic[Item, Result]):
     def _is_alive(self) -> bool:
         return all(worker.thread.is_alive() for worker in self._workers)
 
-    def _work(self, worker: _Worker[Item, Result]) -> None:
+    def _work(self, worker: Worker[Item, Result]) -> None:
         while True:
             try:
                 if not self._has_work(worker):
@@ -128,7 +114,7 @@ class Batcher(Generic[Item, Result]):
                 self._coming.discard(worker)
                 worker.batch, worker.since_s = [], None
 
-    def _has_work(self, worker: _Worker[Item, Result]) -> bool:
+    def _has_work(self, worker: Worker[Item, Result]) -> bool:
         """Waits for some that no other is about to take; false when closed and there is none left."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._waiting) > len(self._coming) or self._closed)
@@ -136,7 +122,7 @@ class Batcher(Generic[Item, Result]):
                 self._coming.add(worker)
             return has_work
 
-    def _work_once(self, worker: _Worker[Item, Result]) -> None:
+    def _work_once(self, worker: Worker[Item, Result]) -> None:
         if worker.lane is None or self._turn is None:
             with self._turn or nullcontext():
                 self._answer_next(worker, self._run, self._max_batch)
@@ -151,7 +137,7 @@ class Batcher(Generic[Item, Result]):
             heavy = bool(self._waiting) and self._weigh(self._waiting[0][0]) > self._max_batch
             return None if heavy else len(self._waiting)
 
-    def _answer_next(self, worker: _Worker[Item, Result], run: Run[Item, Result], most: int) -> None:
+    def _answer_next(self, worker: Worker[Item, Result], run: Run[Item, Result], most: int) -> None:
         """The next items whose callers are still there, if there are any, that weigh so much together."""
         with self._changed:
             self._coming.discard(worker)
@@ -165,7 +151,7 @@ class Batcher(Generic[Item, Result]):
         if worker.batch:
             self._answer(worker, run, worker.batch)
 
-    def _answer(self, worker: _Worker[Item, Result], run: Run[Item, Result], batch: Batch[Item, Result]) -> None:
+    def _answer(self, worker: Worker[Item, Result], run: Run[Item, Result], batch: Batch[Item, Result]) -> None:
         worker.since_s = time.monotonic()
         try:
             results = run([item for item, _ in batch])
@@ -176,11 +162,12 @@ class Batcher(Generic[Item, Result]):
             return
         with self._changed:
             self._record.succeeded()
+            worker.succeeded(run)
         for (_, future), result in zip(batch, results, strict=True):
             future.set_result(result)
 
     def _isolate(
-        self, worker: _Worker[Item, Result], run: Run[Item, Result], batch: Batch[Item, Result], error: Exception
+        self, worker: Worker[Item, Result], run: Run[Item, Result], batch: Batch[Item, Result], error: Exception
     ) -> None:
         """Of several items each gets a try alone; a single one gets the error."""
         if len(batch) > 1:
@@ -193,6 +180,7 @@ class Batcher(Generic[Item, Result]):
             refusal.__cause__ = error
             log.error("a model failed", extra={"model": self.name}, exc_info=error)
             self._failed(error)
+            worker.failed(run)
         batch[0][1].set_exception(refusal)
 
     def _failed(self, error: BaseException) -> None:

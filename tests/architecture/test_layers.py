@@ -11,7 +11,7 @@ ROOT = Path(service.__file__).parent
 # From the lowest to the highest; those on one line do not import each other.
 LAYERS = (
     ("service.errors", "service.answer_headers", "service.telemetry", "service.turns", "service.recognition"),
-    ("service.lines", "service.durations", "service.batch_record"),
+    ("service.lines", "service.durations", "service.batch_record", "service.batch_worker"),
     ("service.calibration",),
     ("service.settings", "service.access", "service.images", "service.batching", "service.models", "service.fetching"),
     ("service.datasets",),

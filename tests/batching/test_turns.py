@@ -320,3 +320,50 @@ def test_an_item_too_heavy_for_a_batch_takes_all_processors() -> None:
             assert batcher.submit(weight).result(WAIT_S) == weight
     assert called == ["lane", "whole", "lane"]
     assert batcher.close(WAIT_S)
+
+
+def one_each(batcher: Batcher[int, int], turn: Turns) -> list[int | BaseException]:
+    """The outcomes of two items that both workers take together."""
+    with turn:
+        futures = [batcher.submit(number) for number in range(2)]
+        until_waiting(turn, 2)
+    return [future.exception(WAIT_S) or future.result() for future in futures]
+
+
+def test_a_lane_that_only_fails_is_used_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    """Beside one that works, whose successes would hide it."""
+
+    def broken(_items: Sequence[int]) -> list[int]:
+        raise ValueError
+
+    turn = Turns(processors=2)
+    batcher: Batcher[int, int] = Batcher(
+        "model", list, max_batch=9, max_waiting=9, turn=turn, lanes=[broken, lambda items: list(items)]
+    )
+    with turn.customer(), turn.customer():
+        failed = [sum(isinstance(outcome, ModelFailed) for outcome in one_each(batcher, turn)) for _ in range(6)]
+    assert failed == [1, 1, 1, 0, 0, 0]
+    assert [record.message for record in caplog.records if record.levelname == "CRITICAL"] == [
+        "a lane failed too often and is used no more"
+    ]
+    assert batcher.close(WAIT_S)
+
+
+def test_a_lane_that_fails_now_and_then_stays() -> None:
+    calls = list[int]()
+
+    def moody(items: Sequence[int]) -> list[int]:
+        calls.append(items[0])
+        if len(calls) % 3:
+            raise ValueError
+        return list(items)
+
+    turn = Turns(processors=2)
+    batcher: Batcher[int, int] = Batcher(
+        "model", list, max_batch=9, max_waiting=9, turn=turn, lanes=[moody, lambda items: list(items)]
+    )
+    with turn.customer(), turn.customer():
+        for _ in range(12):
+            one_each(batcher, turn)
+    assert len(calls) == 12
+    assert batcher.close(WAIT_S)
