@@ -24,6 +24,7 @@ from service.settings import load_settings
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.thorough
 async def test_the_plain_handler_finds_the_same_object_and_its_class(
     models_cache: Path, photographs: dict[str, bytes]
 ) -> None:

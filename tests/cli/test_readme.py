@@ -45,6 +45,7 @@ def documents(text: str) -> list[Any]:
     return found
 
 
+@pytest.mark.thorough
 def test_the_curl_examples_print_what_is_shown(server: RunningService, tmp_path: Path) -> None:
     example = README.split("<!-- examples -->")[1].split("\nA picture also travels")[0]
     commands = re.findall(r"```sh\n(.*?)```", example, re.DOTALL)[0]

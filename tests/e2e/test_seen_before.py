@@ -31,7 +31,7 @@ async def test_a_picture_seen_before_costs_no_model_time_and_the_answer_is_the_s
         assert after[kind]["misses"] == before[kind]["misses"]
         assert after[kind]["hits"] == before[kind]["hits"] + hits
     assert (after["entries"], after["bytes"]) == (before["entries"], before["bytes"])
-    assert 0 < after["bytes"] <= after["max_bytes"] == 32 * 2**20
+    assert 0 < after["bytes"] <= after["max_bytes"] == 16 * 2**20
 
 
 async def test_another_dataset_with_other_prompts_is_answered_from_what_is_known(

@@ -223,6 +223,7 @@ processes.decode(bytes.fromhex(sys.argv[3]))
 """
 
 
+@pytest.mark.thorough
 def test_a_service_that_is_killed_leaves_no_orphan_not_even_one_that_hangs() -> None:
     arguments = [sys.executable, "-c", ORPHANS, *BAD, told(b"hang").hex()]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}

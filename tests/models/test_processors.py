@@ -74,6 +74,7 @@ def test_an_embedding_depends_on_its_own_picture_alone(weights: Path) -> None:
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_lanes_of_a_tower_embed_as_the_whole_does(weights: Path) -> None:
     tower = ClipImageTower(weights, Hardware("cpu", False, 2))
     whole = tower.embed(PIXELS)
@@ -81,6 +82,7 @@ def test_lanes_of_a_tower_embed_as_the_whole_does(weights: Path) -> None:
         np.testing.assert_allclose(lane(PIXELS), whole, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_pictures_together_in_one_call_are_each_as_if_alone(weights: Path) -> None:
     """With weights spread out beforehand, as processors with units for tiles have them; on any processor."""
     spread, hardware = clip_graph(weights, spread=True), Hardware("cpu", False, 2)
@@ -94,6 +96,7 @@ def test_pictures_together_in_one_call_are_each_as_if_alone(weights: Path) -> No
     assert (unit(np.stack(network(pictures))) * held_as_int8).sum(axis=1).mean() > 0.99
 
 
+@pytest.mark.thorough
 def test_the_graph_computes_what_its_weights_say_and_is_nearer_to_it_than_the_published_one(weights: Path) -> None:
     """Against the same weights without any rounding of activations, and the published graph beside it."""
     exact = core().compile_model(

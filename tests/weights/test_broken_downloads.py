@@ -126,6 +126,7 @@ def test_a_process_killed_in_a_download_leaves_a_sound_state(
     assert not (cache / ".partial" / "eyes").exists()
 
 
+@pytest.mark.thorough
 def test_a_kill_before_any_change_of_the_file_system_is_survived(cache: Path, hub: FakeHub, spawn: Spawn) -> None:
     hub.publish(REPO, {**FILES, "model.safetensors": BIG[:30_000]})
     process = spawn("crash")
