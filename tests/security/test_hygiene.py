@@ -70,12 +70,14 @@ def faults_of(call: ast.Call) -> Iterator[str]:
         yield f"{name} without {NEEDED[name]}"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_nothing_that_is_read_is_run(path: Path) -> None:
-    assert [fault for call in calls(path) for fault in faults_of(call)] == []
-    pickles = {name for name in imports(path) if name.split(".")[0] == "pickle"} - {"pickle", "pickle.UnpicklingError"}
-    assert pickles == set()
-    assert {name.split(".")[0] for name in imports(path)} & FORBIDDEN_MODULES == set()
+def test_nothing_that_is_read_is_run() -> None:
+    assert len(SOURCES) > 100
+    for path in SOURCES:
+        assert [fault for call in calls(path) for fault in faults_of(call)] == [], path
+        imported = imports(path)
+        pickles = {name for name in imported if name.split(".")[0] == "pickle"} - {"pickle", "pickle.UnpicklingError"}
+        assert pickles == set(), path
+        assert {name.split(".")[0] for name in imported} & FORBIDDEN_MODULES == set(), path
 
 
 @pytest.mark.parametrize(
