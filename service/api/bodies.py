@@ -12,7 +12,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from service.api.fields import ClassifyFields
+from service.api.fields import ClassifyFields, FormTexts
 from service.api.json_pieces import parse
 from service.api.pictures import Picture, PictureUrl
 from service.api.problems import invalid_fields, too_many_found
@@ -190,4 +190,6 @@ def _from_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raw[key].append(value)
         else:
             raw[key] = [raw[key], value]
+    if "classes" in raw:
+        raw["classes"] = FormTexts(raw["classes"] if isinstance(raw["classes"], list) else [raw["classes"]])
     return raw

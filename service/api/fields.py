@@ -38,8 +38,15 @@ def _parts(value: str) -> list[str]:
     return value.split(",")
 
 
+class FormTexts(list[str]):
+    """What a form or query says of one field, where everything is text."""
+
+
 def _names(value: Any) -> Any:
-    """A JSON array, or names separated by commas."""
+    """A JSON array, or names separated by commas; in a form's texts JSON objects too."""
+    if isinstance(value, FormTexts):
+        value = [_class_object(text) if text.lstrip().startswith("{") else text for text in value]
+        value = value[0] if len(value) == 1 and isinstance(value[0], str) else value
     return _comma_separated(value) if isinstance(value, str) and not _is_array(value) else _array(value)
 
 
@@ -65,6 +72,14 @@ def _array(value: Any) -> Any:
         if isinstance(error, BadRequest) and error.detail != NOT_JSON:
             said = error.detail.replace("the body", "the array")
         raise PydanticCustomError("json_array", "{said}", {"said": said}) from None
+
+
+def _class_object(text: str) -> Any:
+    try:
+        return parse(text.encode(), MOST_PARTS, MOST_PARTS)
+    except (BadRequest, ValueError):
+        said = "a text begins with { and is no JSON object"
+        raise PydanticCustomError("json_object", "{said}", {"said": said}) from None
 
 
 def _json_object(value: Any) -> Any:

@@ -74,11 +74,32 @@ def refused(response: httpx.Response, status: int = 422) -> dict[str, str]:
 
 @pytest.mark.parametrize("ask", [in_form, in_query])
 @pytest.mark.parametrize(
-    "classes", ["red,blue", " red , blue,", '["red", "blue"]', ' [{"name": "red"}, "blue"]', ["red", "blue"]]
+    "classes",
+    [
+        "red,blue",
+        " red , blue,",
+        '["red", "blue"]',
+        ' [{"name": "red"}, "blue"]',
+        ["red", "blue"],
+        ["red", ' {"name": "blue", "prompts": []}'],
+        ['{"name": "red"}', '{"name": "blue"}'],
+    ],
 )
 async def test_a_list_in_a_form_or_a_query(client: httpx.AsyncClient, ask: Any, classes: Any) -> None:
     answer = answered(await ask(client, classes=classes))
     assert (answer["label"], answer["dataset"], answer["dataset_version"]) == ("red", None, VERSION)
+
+
+@pytest.mark.parametrize("ask", [in_form, in_query])
+async def test_an_object_in_a_form_or_a_query_is_checked_as_one(client: httpx.AsyncClient, ask: Any) -> None:
+    """It is not taken for a name."""
+    nothing = {"classes": "a text begins with { and is no JSON object"}
+    for text in ("{red}", '{"name": "red"},{"name": "blue"}', "{" * 20_000):
+        assert refused(await ask(client, classes=text)) == nothing
+        assert refused(await ask(client, classes=["blue", text])) == nothing
+    for texts in (["red", '{"prompts": ["red"]}'], ["red", "{}"]):
+        assert set(refused(await ask(client, classes=texts))) == {"classes[1].name"}
+    assert answered(await ask(client, classes='["{red}", "{blue}"]'))["label"].startswith("{")
 
 
 @pytest.mark.parametrize("classes", [["red", "blue"], [{"name": "red"}, {"name": "blue", "prompts": []}], "red,blue"])
