@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -323,47 +324,45 @@ def test_time_limits_are_never_longer_than_what_is_left() -> None:
     assert (found.connect, found.read, found.write, found.pool) == (2, 2, 2, 2)
 
 
+class Told(threading.Event):
+    """Tells when somebody begins to wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.awaited = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.awaited.set()
+        return super().wait(timeout)
+
+
+def closed_meanwhile(client: Client, ready: Callable[[], object]) -> ServiceError:
+    """How a call ends whose client is closed as soon as it is `ready`."""
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(client.classify, b"x", dataset="pets")
+        while not ready():
+            wait([asking], 0.01)
+        client.close()
+        error = asking.exception(10)
+    assert isinstance(error, ServiceError)
+    return error
+
+
 def test_closing_ends_the_wait_for_a_further_attempt() -> None:
     with misbehaving(refuses(503, Retry_After="60")) as server:
         client = Client(server.url)
-        found: list[BaseException] = []
-
-        def ask() -> None:
-            try:
-                client.classify(b"x", dataset="pets")
-            except UnavailableError as error:
-                found.append(error)
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        while not server.seen:
-            thread.join(0.01)
-        client.close()
-        thread.join(10)
-        assert not thread.is_alive()
-    assert len(found) <= 1
+        client._closing = closing = Told()
+        assert isinstance(closed_meanwhile(client, closing.awaited.is_set), UnavailableError)
+    assert len(server.seen) == 1
 
 
 def test_closing_ends_the_wait_for_an_answer() -> None:
     over = threading.Event()
     with misbehaving(lambda _handler: over.wait(60)) as server:
-        client, found = Client(server.url), []
-
-        def ask() -> None:
-            try:
-                client.classify(b"x", dataset="pets")
-            except ServiceUnreachable as error:
-                found.append(error)
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        while not server.seen:
-            thread.join(0.01)
-        client.close()
-        thread.join(10)
-        over.set()
-        assert not thread.is_alive()
-    assert len(found) == 1
+        try:
+            assert isinstance(closed_meanwhile(Client(server.url), lambda: server.seen), ServiceUnreachable)
+        finally:
+            over.set()
     assert len(server.seen) == 1
 
 
