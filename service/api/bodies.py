@@ -12,10 +12,11 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from service.api.fields import ClassifyFields, FormTexts
+from service.api.fields import ClassifyFields
 from service.api.json_pieces import parse
 from service.api.pictures import Picture, PictureUrl
 from service.api.problems import invalid_fields, too_many_found
+from service.api.texts import FormTexts
 from service.errors import BadRequest, FieldProblem, InvalidFields, UnsupportedMediaType
 
 MOST_FORM_FIELDS = 64
@@ -179,17 +180,13 @@ def from_base64(field: str, value: Any) -> bytes:
 
 
 def _from_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Repeated names become lists where the field is one, and an error elsewhere."""
+    """Names may be repeated where the field is a list; elsewhere that is an error."""
     raw: dict[str, Any] = {}
     for key, value in pairs:
-        if key not in raw:
-            raw[key] = value
-        elif key not in REPEATED:
+        if key in REPEATED:
+            raw.setdefault(key, FormTexts()).append(value)
+        elif key in raw:
             raise InvalidFields(FieldProblem(key, "is given more than once"))
-        elif isinstance(raw[key], list):
-            raw[key].append(value)
         else:
-            raw[key] = [raw[key], value]
-    if "classes" in raw:
-        raw["classes"] = FormTexts(raw["classes"] if isinstance(raw["classes"], list) else [raw["classes"]])
+            raw[key] = value
     return raw

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
-from service.api.json_pieces import NOT_JSON, parse
+from service.api.texts import comma_separated, json_object, names_of, templates_of
 from service.datasets.checks import LONGEST_NAME, branch_problems, has_control_characters
-from service.errors import BadRequest, FieldProblem, InvalidFields
+from service.errors import FieldProblem, InvalidFields
 from service.recognition.abstention import ABSTAIN_BY
 from service.recognition.candidates import CANDIDATE_FUSIONS
 from service.recognition.fusion import FUSIONS
@@ -19,76 +18,7 @@ from service.stages.options import MOST_CANDIDATES, MOST_OBJECTS, Options
 
 Part = Annotated[float, Field(ge=0, le=1)]
 MOST_METADATA = 50
-MOST_VALUES = 1000  # of metadata, as JSON in a field
-MOST_PARTS = 10_000  # of a list in one field; what is allowed of each list is less
 MOST_TOP_K_OF_OBJECTS = 100  # each object has the scores of every view
-
-
-def _comma_separated(value: Any) -> Any:
-    if isinstance(value, str):
-        return [part.strip() for part in _parts(value) if part.strip()]
-    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
-        return _comma_separated(value[0])
-    return value
-
-
-def _parts(value: str) -> list[str]:
-    if value.count(",") >= MOST_PARTS:
-        raise PydanticCustomError("too_many_parts", f"holds more than {MOST_PARTS} parts, separated by commas")
-    return value.split(",")
-
-
-class FormTexts(list[str]):
-    """What a form or query says of one field, where everything is text."""
-
-
-def _names(value: Any) -> Any:
-    """A JSON array, or names separated by commas; in a form's texts JSON objects too."""
-    if isinstance(value, FormTexts):
-        value = [_class_object(text) if text.lstrip().startswith("{") else text for text in value]
-        value = value[0] if len(value) == 1 and isinstance(value[0], str) else value
-    return _comma_separated(value) if isinstance(value, str) and not _is_array(value) else _array(value)
-
-
-def _texts(value: Any) -> Any:
-    """A JSON array, or one template, which may hold commas; those that follow each other have a place each."""
-    if not isinstance(value, str) or _is_array(value):
-        return _array(value)
-    parts = _parts(value)
-    return [part.strip() for part in parts] if all(PLACE in part for part in parts) else [value]
-
-
-def _is_array(text: str) -> bool:
-    return text.lstrip().startswith("[")
-
-
-def _array(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse(value.encode(), MOST_PARTS, MOST_PARTS)
-    except (BadRequest, ValueError) as error:
-        said = "begins with [ and is no JSON array"
-        if isinstance(error, BadRequest) and error.detail != NOT_JSON:
-            said = error.detail.replace("the body", "the array")
-        raise PydanticCustomError("json_array", "{said}", {"said": said}) from None
-
-
-def _class_object(text: str) -> Any:
-    try:
-        return parse(text.encode(), MOST_PARTS, MOST_PARTS)
-    except (BadRequest, ValueError):
-        said = "a text begins with { and is no JSON object"
-        raise PydanticCustomError("json_object", "{said}", {"said": said}) from None
-
-
-def _json_object(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse(value.encode(), MOST_VALUES, MOST_VALUES)
-    except (BadRequest, ValueError):
-        return value  # fails the check for an object, with the field's name
 
 
 def _listed(names: Any) -> str:
@@ -116,23 +46,23 @@ class ClassifyFields(BaseModel):
     dataset_version: str | None = Field(
         None, min_length=8, max_length=64, description="A kept version of it, or the beginning of its name."
     )
-    classes: Annotated[list[Any] | None, BeforeValidator(_names), WithJsonSchema(_CLASSES)] = Field(
+    classes: Annotated[list[Any] | None, BeforeValidator(names_of), WithJsonSchema(_CLASSES)] = Field(
         None, description="Instead of a dataset: the classes, names or objects with `name` and `prompts`."
     )
-    templates: Annotated[list[str] | None, BeforeValidator(_texts), WithJsonSchema(_TEMPLATES)] = Field(
+    templates: Annotated[list[str] | None, BeforeValidator(templates_of), WithJsonSchema(_TEMPLATES)] = Field(
         None, description=f"With `classes`: texts with {PLACE} for the class name."
     )
     top_k: int = Field(
         5, ge=1, description=f"How many classes `scores` holds; at most {MOST_TOP_K_OF_OBJECTS} with `objects`."
     )
     fusion: str | None = Field(None, description=f"One of {_listed(FUSIONS)}; by default the dataset's.")
-    branches: Annotated[list[str] | None, BeforeValidator(_comma_separated)] = Field(
+    branches: Annotated[list[str] | None, BeforeValidator(comma_separated)] = Field(
         None, description=f"Which views answer, of {_listed(VIEWS)}; by default the dataset's, else the profile's."
     )
     localizer_prompt: str | None = Field(
         None, min_length=1, max_length=1000, description="What to look for, instead of the dataset's prompts."
     )
-    metadata: Annotated[dict[str, str | int | float | bool] | None, BeforeValidator(_json_object)] = Field(
+    metadata: Annotated[dict[str, str | int | float | bool] | None, BeforeValidator(json_object)] = Field(
         None, max_length=MOST_METADATA, description="Facts about the picture, which the dataset's priors weigh."
     )
     box_threshold: Part | None = Field(None, description="Boxes scored lower are not used.")

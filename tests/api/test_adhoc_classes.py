@@ -93,13 +93,19 @@ async def test_a_list_in_a_form_or_a_query(client: httpx.AsyncClient, ask: Any, 
 @pytest.mark.parametrize("ask", [in_form, in_query])
 async def test_an_object_in_a_form_or_a_query_is_checked_as_one(client: httpx.AsyncClient, ask: Any) -> None:
     """It is not taken for a name."""
-    nothing = {"classes": "a text begins with { and is no JSON object"}
-    for text in ("{red}", '{"name": "red"},{"name": "blue"}', "{" * 20_000):
+    nothing = {"classes": "begins with { and is no JSON object"}
+    for text in ("{red}", '{"name": "red"},{"name": "blue"}', "{" * 5_000):
         assert refused(await ask(client, classes=text)) == nothing
         assert refused(await ask(client, classes=["blue", text])) == nothing
     for texts in (["red", '{"prompts": ["red"]}'], ["red", "{}"]):
         assert set(refused(await ask(client, classes=texts))) == {"classes[1].name"}
     assert answered(await ask(client, classes='["{red}", "{blue}"]'))["label"].startswith("{")
+
+
+async def test_objects_in_a_form_are_bounded_together(client: httpx.AsyncClient) -> None:
+    many = '{"name": "red", "prompts": [' + '"a",' * 6000 + '"a"]}'
+    for texts in (["blue", many, many], ["blue", "{" * 10_001]):
+        assert refused(await in_form(client, classes=texts)) == {"classes": "objects hold more than 10000 parts"}
 
 
 @pytest.mark.parametrize("classes", [["red", "blue"], [{"name": "red"}, {"name": "blue", "prompts": []}], "red,blue"])
