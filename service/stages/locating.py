@@ -15,8 +15,8 @@ from service.errors import DeadlineExceeded, FieldProblem, InvalidFields
 from service.images import Picture
 from service.models.ports import Localizer, LocatorInput, PromptSet, Segmenter, SegmenterInput, lanes_of
 from service.recognition.answers import Fallback, box_score
-from service.recognition.boxes import Detection, without_duplicates
-from service.recognition.views import Scene, box_mask
+from service.recognition.boxes import Detection, outward_pixels, without_duplicates
+from service.recognition.views import Scene
 from service.stages.options import Limits, Plan
 from service.stages.photograph import Photograph
 from service.stages.pieces import BoxesOf, MaskOf, packed, unpacked
@@ -187,6 +187,10 @@ def full_size(detection: Detection, rgb: NDArray[np.uint8]) -> Mask:
     """A detection's own mask at the picture's size `[H, W]`, nothing outside its box."""
     height, width = rgb.shape[:2]
     assert detection.mask is not None
-    levels = Image.fromarray(detection.mask).resize((width, height), Image.Resampling.BILINEAR)
-    inside: Mask = (np.asarray(levels) > INSIDE) & box_mask(rgb, detection.box)
+    rows, columns = detection.mask.shape
+    x0, y0, x1, y1 = outward_pixels(detection.box, width, height)
+    seen = (x0 * columns / width, y0 * rows / height, x1 * columns / width, y1 * rows / height)
+    levels = Image.fromarray(detection.mask).resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=seen)
+    inside = np.zeros((height, width), np.bool_)
+    inside[y0:y1, x0:x1] = np.asarray(levels) > INSIDE
     return inside

@@ -13,7 +13,7 @@ from service.models.hardware import Hardware
 from service.models.localizers.u2net_graph import SIDE_PX, is_exact, mask_graph
 from service.models.ports import Floats, LocatorInput, PromptSet
 from service.models.processors import Lane, Network, uses_bfloat16
-from service.models.resizing import resized_square
+from service.models.resizing import resized_planes
 from service.recognition.boxes import Detection, mask_extent
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -45,13 +45,10 @@ def _masks(network: Lane, pictures: Sequence[Floats]) -> list[Floats]:
 
 def preprocessed(rgb: NDArray[np.uint8]) -> Floats:
     """`rgb [H, W, 3]` squashed to the network's input `[3, 320, 320]`."""
-    small = resized_square(rgb, SIDE_PX, "lanczos")
-    # There are only 256 shades: each is normalized once, and looked up
-    shades = np.arange(256, dtype=np.float32)[:, None] / max(float(small.max()), 1.0)
-    table = np.ascontiguousarray(((shades - IMAGENET_MEAN) / IMAGENET_STD).T)
-    pixels = np.empty((3, SIDE_PX, SIDE_PX), np.float32)
-    for channel in range(3):
-        np.take(table[channel], small[..., channel], out=pixels[channel], mode="clip")
+    small = resized_planes(rgb, SIDE_PX, "lanczos")
+    scale = 1 / (max(float(small.max()), 1.0) * IMAGENET_STD)
+    pixels = np.multiply(small, scale[:, None, None], dtype=np.float32)
+    pixels -= (IMAGENET_MEAN / IMAGENET_STD)[:, None, None]
     return pixels
 
 
@@ -118,7 +115,15 @@ def _detection(
 
 def _pieces(inside: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     """The connected pieces that hold enough of `inside`; none unless there are two."""
-    numbered, count = label(inside)
+    extent = mask_extent(inside)
+    assert extent is not None  # a stretched mask reaches 1
+    part = slice(int(extent.y0), int(extent.y1)), slice(int(extent.x0), int(extent.x1))
+    numbered, count = label(inside[part])  # which takes as long for what is empty
     sizes = np.bincount(numbered.ravel(), minlength=count + 1)[1:]
-    large = np.flatnonzero(sizes >= LEAST_PIECE * inside.sum()) + 1
-    return [numbered == number for number in large] if large.size > 1 else []
+    large = np.flatnonzero(sizes >= LEAST_PIECE * sizes.sum()) + 1
+    if large.size <= 1:
+        return []
+    pieces = np.zeros((len(large), *inside.shape), np.bool_)
+    for piece, number in zip(pieces, large, strict=True):
+        piece[part] = numbered == number
+    return list(pieces)
