@@ -218,6 +218,7 @@ async def test_a_thousand_classes_register_quickly_and_the_same_list_again_at_on
     assert again_s <= 2  # 0.5 there
 
 
+@pytest.mark.thorough
 async def test_a_long_list_is_built_in_the_background(client: httpx.AsyncClient, photographs: dict[str, bytes]) -> None:
     names = [f"thing {number}" for number in range(1100)]
     accepted = await client.post("/datasets", json={"name": "long", "classes": [*names, "cat"]})

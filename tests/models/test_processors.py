@@ -121,6 +121,7 @@ def smooth_pictures() -> list[NDArray[np.uint8]]:
     return [np.uint8(np.clip(127 + 60 * np.stack(planes, axis=-1), 0, 255)) for planes in waves]
 
 
+@pytest.mark.thorough
 def test_no_usage_data_is_kept_or_sent(tmp_path: Path, models_cache: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from service.models.localizers.u2net import U2NetP; "
