@@ -281,13 +281,15 @@ def test_an_interrupted_run_ends_at_once_and_can_be_continued(tmp_path: Path) ->
         (tmp_path / f"{number}.png").write_bytes(b"x")
     never = threading.Event()
     words = ["classify", tmp_path, "--dataset", "pets", "-o", tmp_path / "a.jsonl", "--concurrency", 1]
-    with misbehaving(answers(DATASET), answers(), answers(), lambda _: never.wait(60)) as server:
+    third = refuses(422, "image_unreadable")  # which is told of after what was answered has been counted
+    with misbehaving(answers(DATASET), answers(), answers(), third, lambda _: never.wait(60)) as server:
         command = [sys.executable, "-m", "service", *map(str, words), "--server", server.url]
         heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # also where whoever started the tests does not
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeding)
         try:
-            # The third picture may be asked for before the second's answer is written
-            while (len(server.seen) < 4 or growing_lines(tmp_path / "a.jsonl") < 2) and process.poll() is None:
+            assert process.stderr is not None
+            told = json.loads(process.stderr.readline())
+            while len(server.seen) < 5 and process.poll() is None:
                 os.sched_yield()
             process.send_signal(signal.SIGINT)
             said = process.communicate(timeout=60)[1]
@@ -295,9 +297,9 @@ def test_an_interrupted_run_ends_at_once_and_can_be_continued(tmp_path: Path) ->
             process.kill()
             never.set()
     assert process.returncode == 130
-    assert json.loads(said)["event"] == "interrupted"
-    assert json.loads(said)["answered"] in (1, 2)  # the second may be written and not counted yet
-    assert growing_lines(tmp_path / "a.jsonl") == 2
+    assert told["event"] == "failed"
+    assert (json.loads(said)["event"], json.loads(said)["answered"]) == ("interrupted", 2)
+    assert growing_lines(tmp_path / "a.jsonl") == 3
 
 
 def test_a_list_is_waited_for(light: LightService, tmp_path: Path) -> None:
