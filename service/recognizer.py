@@ -56,8 +56,8 @@ class Recognizer:
         self.turn = None if limits.overlap else Turns(limits.locate_timeout_s, limits.threads)
         self._decoding = Decoding(self._memory, limits, self._pool, elsewhere, self.turn)
         self._locating = Locating(localizer, segmenter, limits, self._pool, self.turn)
-        self._looking = Looking(encoder, limits, self._pool, self.turn)
-        self._seeing = Seeing(self._locating, self._looking, limits)
+        self._looking = Looking(encoder, limits, self.turn)
+        self._seeing = Seeing(self._locating, self._looking, limits, self._pool)
         self.admission = Admission(limits.max_waiting)
 
     async def recognize(self, data: bytes, dataset: Dataset, options: Options, at: Place | None = None) -> Recognition:

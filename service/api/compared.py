@@ -29,7 +29,9 @@ async def compared_with(parts: Parts, fields: ClassifyFields, deadline: Deadline
     """Raises InvalidFields, DatasetNotFound, DatasetVersionNotFound, DatasetBuilding, DatasetBuildFailed,
     EncoderUnavailable; of classes of its own InvalidFields, Overloaded, DeadlineExceeded, ModelFailed."""
     if fields.dataset is not None:
-        dataset = await asyncio.to_thread(parts.registry.lookup, fields.dataset, fields.dataset_version)
+        dataset = parts.registry.recall(fields.dataset) if fields.dataset_version is None else None
+        if dataset is None:
+            dataset = await asyncio.to_thread(parts.registry.lookup, fields.dataset, fields.dataset_version)
         return Compared(fields.dataset, dataset)
     asked = await asyncio.to_thread(listed, fields, parts.adhoc)
     return Compared(None, await parts.adhoc.dataset(asked, deadline.left_s))

@@ -62,6 +62,7 @@ class Database:
             if self._url.database in (None, "", ":memory:"):
                 raise _unusable("SQLite needs a file, or everything would be lost at the end")
             sqlite.listen_to(self._engine, busy_timeout_s, salvage=salvage)
+        self._changes = None if self.path is None else sqlite.Changes(self.path)
 
     @property
     def path(self) -> Path | None:
@@ -92,6 +93,10 @@ class Database:
                     connection.execute(sa.text(f"SET LOCAL lock_timeout = {waits_ms:d}"))
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITE_LOCK)))
                 yield connection
+
+    def mark(self) -> int | None:
+        """As `sqlite.Changes.mark`; None of PostgreSQL, where it takes a query."""
+        return None if self._changes is None else self._changes.mark()
 
     def migrate(self) -> None:
         """Look whether the file is intact, and bring the tables up to date; of several processes starting at once one
@@ -128,6 +133,8 @@ class Database:
             raise SettingsError(f"{self} has the tables of another release; `l2r2 serve` brings older ones up to date")
 
     def close(self) -> None:
+        if self._changes is not None:
+            self._changes.close()
         self._engine.dispose()
 
     def __str__(self) -> str:

@@ -39,11 +39,15 @@ class ReadyVersions:
 
     def get(self, version: str) -> Dataset:
         """Raises VersionGone, EncoderUnavailable, DatasetBuilding, DatasetBuildFailed."""
-        loaded = self._loaded.get(version)
+        loaded = self.held(version)
         if loaded is not None:
             return loaded
         with self._loading:  # a long list is read once, however many ask for it at the same time
-            return self._loaded.get(version) or self._load(version)
+            return self.held(version) or self._load(version)
+
+    def held(self, version: str) -> Dataset | None:
+        """What `get` gives, if it is in memory."""
+        return self._loaded.get(version)
 
     def _load(self, version: str) -> Dataset:
         spec = self._contents.spec(version)

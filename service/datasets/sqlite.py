@@ -3,9 +3,10 @@
 import errno
 import logging
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,30 @@ def _begin(connection: sa.Connection) -> None:
         return
     connection.exec_driver_sql(f"PRAGMA busy_timeout={waits_ms:d}")
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+class Changes:
+    """SQLite's own count of the changes to a file, as a connection sees it that makes none. For any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def mark(self) -> int | None:
+        """Another number once anybody has changed anything; told in microseconds, as nothing is waited for. None where
+        it cannot be told."""
+        with self._lock, suppress(sqlite3.Error):
+            if self._connection is None:
+                address = f"{self._path.absolute().as_uri()}?mode=ro"
+                self._connection = sqlite3.connect(address, uri=True, timeout=0, check_same_thread=False)
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        return None
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
 
 
 @contextmanager

@@ -34,6 +34,10 @@ class DatasetStore:
         self.contents = ContentStore(database)
         self.kept = KeptVersions(database)
 
+    def mark(self) -> int | None:
+        """As `Database.mark`."""
+        return self._database.mark()
+
     def find(self, name: str) -> DatasetRow | None:
         with self._database.reading() as connection:
             row = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()

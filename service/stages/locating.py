@@ -16,10 +16,9 @@ from service.images import Picture
 from service.models.ports import Localizer, LocatorInput, PromptSet, Segmenter, SegmenterInput, lanes_of
 from service.recognition.answers import Fallback, box_score
 from service.recognition.boxes import Detection, outward_pixels, without_duplicates
-from service.recognition.views import Scene
 from service.stages.options import Limits, Plan
 from service.stages.photograph import Photograph
-from service.stages.pieces import BoxesOf, MaskOf, packed, unpacked
+from service.stages.pieces import BoxesOf, packed, unpacked
 from service.stages.together import all_of, done_in
 from service.turns import Turns
 
@@ -149,22 +148,12 @@ class Locating:
         strong = [found for found in sure if not found.is_group] or sure
         return tuple(without_duplicates(strong, self._limits.object_overlap)[: plan.options.objects])
 
-    async def scene(self, photo: Photograph, found: Detection | None, *, masked: bool) -> Scene:
-        """The picture with the box and, if wanted, the mask; None for an empty mask, or one not made in time."""
-        picture = await photo.picture()
-        if found is None:
-            return Scene(picture.rgb)
-        mask = await self._mask(photo, picture, found) if masked else None
-        if mask is not None:
-            photo.keep(MaskOf.made_from(found), bool(mask.any()))
-        return Scene(picture.rgb, found.box, mask if mask is not None and mask.any() else None)
-
-    async def _mask(self, photo: Photograph, picture: Picture, found: Detection) -> Mask | None:
+    async def drawn_mask(self, photo: Photograph, picture: Picture, found: Detection) -> Mask | None:
+        """The mask `[H, W]` that the segmenter makes of what was found; None where it has one of its own, where there
+        is no segmenter, and for one not made in time."""
+        if found.mask is not None or self._masks is None or self._segmenter is None:
+            return None
         with photo.watch.stage("locate"):
-            if found.mask is not None:
-                return await done_in(self._pool, full_size, found, picture.rgb)
-            if self._masks is None or self._segmenter is None:
-                return None
             try:
                 async with asyncio.timeout(self._limits.locate_timeout_s), self._mask_places:
                     prepared = await done_in(self._pool, self._segmenter.preprocess, picture.rgb, found.box)

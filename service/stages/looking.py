@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -15,8 +14,6 @@ from service.errors import DeadlineExceeded
 from service.models.ports import Bytes, Encoder, Floats, lanes_of
 from service.recognition.views import VIEWS, Scene, Style
 from service.stages.options import Limits
-from service.stages.photograph import Photograph
-from service.stages.together import done_in
 from service.telemetry import Stopwatch
 from service.turns import Turns
 
@@ -39,10 +36,9 @@ class Looking:
         self,
         encoder: Encoder,
         limits: Limits,
-        pool: ThreadPoolExecutor,
         turn: Turns | None = None,
     ) -> None:
-        self._encoder, self._pool = encoder, pool
+        self._encoder = encoder
         self._most_views = limits.max_batch.encoder
         self._places = asyncio.Semaphore(
             limits.max_waiting
@@ -63,11 +59,6 @@ class Looking:
     def close(self, timeout_s: float | None = None) -> bool:
         return self._embedding.close(timeout_s)
 
-    async def make(self, scene: Scene, names: Sequence[str], style: Style, photo: Photograph) -> Views:
-        """The named views of a scene of the photograph, in a thread of the pool, but for those that are ready."""
-        with photo.watch.stage("views"):
-            return await done_in(self._pool, self._make, scene, tuple(names), style, dict(photo.ready))
-
     async def embed(self, views: Sequence[Views], watch: Stopwatch) -> list[dict[str, Floats]]:
         """For each scene's views their embeddings by name; one model call for all."""
         if not any(entry.names for entry in views):
@@ -81,18 +72,19 @@ class Looking:
 
     def look_now(self, scene: Scene, names: Sequence[str], style: Style, timeout_s: float) -> Floats:
         """The embeddings `[V, D]` of the scene's views, for callers without an event loop. Raises DeadlineExceeded."""
-        waiting = self._embedding.submit(self._make(scene, tuple(names), style).pixels)
+        waiting = self._embedding.submit(self.made(scene, names, style).pixels)
         try:
             return waiting.result(timeout_s)
         except TimeoutError:
             waiting.cancel()
             raise DeadlineExceeded(f"no embedding within {timeout_s:g} s") from None
 
-    def _make(self, scene: Scene, names: tuple[str, ...], style: Style, ready: Mapping[str, Bytes] = NOTHING) -> Views:
+    def made(self, scene: Scene, names: Sequence[str], style: Style, ready: Mapping[str, Bytes] = NOTHING) -> Views:
+        """The named views of a scene, but for those that are `ready`; for any thread."""
         made = [
             ready[name] if name in ready else self._encoder.preprocess(VIEWS[name].make(scene, style)) for name in names
         ]
-        return Views(names, np.stack(made) if made else np.empty((0, 0, 0, 3), np.uint8))
+        return Views(tuple(names), np.stack(made) if made else np.empty((0, 0, 0, 3), np.uint8))
 
     def _embed_views(self, embed: Callable[[Bytes], Floats], pictures: Sequence[Bytes]) -> list[Floats]:
         """One model call for all views of all pictures, or several for a picture with more views than one may have;

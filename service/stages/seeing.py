@@ -1,21 +1,23 @@
 """From a box to embeddings of the views that can be shown; of those that are known already nothing is made again."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
-
 from service.models.ports import Floats
-from service.recognition.boxes import Detection
+from service.recognition.boxes import Box, Detection
 from service.recognition.views import FULL, VIEWS, Scene, Style, answering_views
-from service.stages.locating import Located, Locating
+from service.stages.locating import Located, Locating, Mask, full_size
 from service.stages.looking import Looking, Looks, Views
 from service.stages.options import Limits, Plan
 from service.stages.photograph import Photograph
 from service.stages.pieces import MaskOf, ViewOf
-from service.stages.together import all_of
+from service.stages.together import all_of, done_in
+
+SMALL = 3 * 2**19  # colours of a picture whose view is made in less time than it is worth to begin early
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,10 @@ class Sight:
     found: Detection | None
     names: tuple[str, ...]
     instead: tuple[str, ...] = ()
+
+    @property
+    def box(self) -> Box | None:
+        return None if self.found is None else self.found.box
 
     @cached_property
     def mask(self) -> MaskOf | None:
@@ -59,9 +65,9 @@ def relied_on(located: Located, plan: Plan, shown: Collection[str]) -> Located:
 
 @dataclass(frozen=True)
 class _Seen:
-    """The views that can be shown, and what is known of them already."""
+    """The views that can be shown, each with the key of its embedding, and those embeddings that are known already."""
 
-    shown: tuple[str, ...]
+    shown: Mapping[str, ViewOf]
     known: Looks
 
     @property
@@ -76,8 +82,8 @@ class _Seen:
 class Seeing:
     """Masks are as large as their picture, and a request may need many: only so many are held at once."""
 
-    def __init__(self, locating: Locating, looking: Looking, limits: Limits) -> None:
-        self._locating, self._looking = locating, looking
+    def __init__(self, locating: Locating, looking: Looking, limits: Limits, pool: ThreadPoolExecutor) -> None:
+        self._locating, self._looking, self._pool = locating, looking, pool
         self._places = asyncio.Semaphore(limits.pictures_at_once)
 
     async def look(self, photo: Photograph, sights: Sequence[Sight], style: Style) -> list[dict[str, Floats]]:
@@ -85,28 +91,26 @@ class Seeing:
         that are not known yet, and not at all where none is missing."""
         pairs = await all_of(self._made(photo, sight, style) for sight in sights)
         new = iter(await self._looking.embed([views for _, views in pairs if views is not None], photo.watch))
-        return [
-            _complete(photo, sight, style, seen, {} if views is None else next(new))
-            for sight, (seen, views) in zip(sights, pairs, strict=True)
-        ]
+        return [_complete(photo, seen, {} if views is None else next(new)) for seen, views in pairs]
 
     async def make_ready(self, photo: Photograph, sights: Sequence[Sight], style: Style) -> None:
-        """Views that need no box and are not known, for the next look of the same request."""
+        """Views of a large picture that need no box and are not known, for the next look of the same request."""
         pieces = [sight.piece(name, style) for sight in sights for name in sight.shown(masked=False)]
         names = tuple(piece.name for piece in pieces if not photo.knows(piece))
-        if names:
-            picture = await photo.picture()
-            made = await self._looking.make(Scene(picture.rgb), names, style, photo)
+        picture = await photo.picture() if names else None
+        if picture is not None and picture.rgb.size > SMALL:
+            with photo.watch.stage("views"):
+                made = await done_in(self._pool, self._looking.made, Scene(picture.rgb), names, style)
             photo.ready.update(zip(names, made.pixels, strict=True))
 
     def look_now(self, photo: Photograph, sight: Sight, style: Style, timeout_s: float) -> dict[str, Floats]:
         """The same for views without a mask and callers without an event loop. Raises DeadlineExceeded."""
         seen, rows = _seen(photo, sight, style, masked=False), {}
         if seen.missing:
-            scene = Scene(photo.picture_now().rgb, sight.found.box if sight.found is not None else None)
+            scene = Scene(photo.picture_now().rgb, sight.box)
             made = self._looking.look_now(scene, seen.missing, style, timeout_s)
             rows = dict(zip(seen.missing, made, strict=True))
-        return _complete(photo, sight, style, seen, rows)
+        return _complete(photo, seen, rows)
 
     async def _made(self, photo: Photograph, sight: Sight, style: Style) -> tuple[_Seen, Views | None]:
         """What is known of a sight, and its other views, if there are any."""
@@ -114,27 +118,50 @@ class Seeing:
         seen = None if masked is None else _seen(photo, sight, style, masked=masked)
         if seen is not None and not seen.missing:
             return seen, None
-        await photo.picture()
+        picture = await photo.picture()
         async with self._places:
-            wants_mask = seen is None or seen.misses_mask
-            scene = await self._locating.scene(photo, sight.found, masked=wants_mask)
-            if seen is None or (wants_mask and scene.mask is None):  # which may be too late this time
-                seen = _seen(photo, sight, style, masked=scene.mask is not None)
-            return seen, await self._looking.make(scene, seen.missing, style, photo)
+            masks = seen is None or seen.misses_mask
+            drawn = await self._locating.drawn_mask(photo, picture, sight.found) if masks and sight.found else None
+            with photo.watch.stage("views"):
+                return await done_in(self._pool, self._made_now, photo, sight, style, seen, drawn)
+
+    def _made_now(
+        self, photo: Photograph, sight: Sight, style: Style, seen: _Seen | None, drawn: Mask | None
+    ) -> tuple[_Seen, Views]:
+        """What `_made` says, in one go: what is `seen`, where that does not hang on the mask, and, of an object whose
+        mask a segmenter made, the mask as `drawn`."""
+        wants_mask = seen is None or seen.misses_mask
+        scene = _masked_scene(photo, sight, drawn) if wants_mask else Scene(photo.picture_now().rgb, sight.box)
+        if seen is None or (wants_mask and scene.mask is None):  # which may be too late this time
+            seen = _seen(photo, sight, style, masked=scene.mask is not None)
+        return seen, self._looking.made(scene, seen.missing, style, photo.ready)
+
+
+def _masked_scene(photo: Photograph, sight: Sight, drawn: Mask | None) -> Scene:
+    """With the object's mask, its own or as `drawn`; None for an empty one, which is remembered."""
+    rgb, found, key = photo.picture_now().rgb, sight.found, sight.mask
+    assert found is not None  # a view needs the mask
+    assert key is not None
+    mask = drawn if found.mask is None else full_size(found, rgb)
+    if mask is None:
+        return Scene(rgb, found.box)
+    shows = bool(mask.any())
+    photo.keep(key, shows)
+    return Scene(rgb, found.box, mask if shows else None)
 
 
 def _seen(photo: Photograph, sight: Sight, style: Style, *, masked: bool) -> _Seen:
-    shown = sight.shown(masked=masked)
-    rows = {name: photo.recall(sight.piece(name, style)) for name in shown}
-    return _Seen(shown, {name: row for name, row in rows.items() if row is not None})
+    pieces = {name: sight.piece(name, style) for name in sight.shown(masked=masked)}
+    rows = {name: photo.recall(piece) for name, piece in pieces.items()}
+    return _Seen(pieces, {name: row for name, row in rows.items() if row is not None})
 
 
-def _complete(photo: Photograph, sight: Sight, style: Style, seen: _Seen, rows: Looks) -> dict[str, Floats]:
+def _complete(photo: Photograph, seen: _Seen, rows: Looks) -> dict[str, Floats]:
     """All views that are shown, with the new `rows`; those are kept, if they are numbers."""
     looks = dict(seen.known)
     for name, row in rows.items():
         looks[name] = row.copy()  # a part of the batch's rows would keep all of these
         looks[name].setflags(write=False)
-        if np.isfinite(looks[name]).all():
-            photo.keep(sight.piece(name, style), looks[name])
+        if math.isfinite(row @ row):
+            photo.keep(seen.shown[name], looks[name])
     return {name: looks[name] for name in seen.shown}

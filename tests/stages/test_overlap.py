@@ -36,16 +36,26 @@ async def test_in_turn_all_views_are_one_batch(start: Start) -> None:
     assert encoder.batches == [2]
 
 
-async def test_in_turn_the_full_view_is_made_once_and_before_the_box_is_known(start: Start) -> None:
+async def test_in_turn_a_large_full_view_is_made_once_and_before_the_box_is_known(start: Start) -> None:
     localizer, encoder = FakeLocalizer(always(FOUND)), ColourEncoder()
     recognizer = start(localizer, encoder, overlap=False)
     localizer.open.clear()
-    work = asyncio.ensure_future(recognizer.recognize(PICTURE, dataset_of(), Options()))
+    large = picture_of("blue", ("red", (2, 2, 10, 10)), size=(800, 700))
+    work = asyncio.ensure_future(recognizer.recognize(large, dataset_of(), Options()))
     await until(lambda: len(encoder.views) == 1)
     assert encoder.batches == []
     localizer.open.set()
     await work
+    assert [view.shape[:2] for view in encoder.views] == [(700, 800), (8, 8)]
+
+
+async def test_in_turn_all_views_of_a_small_picture_are_made_in_one_go(start: Start) -> None:
+    encoder = ColourEncoder()
+    answer = await start(FakeLocalizer(always(FOUND)), encoder, overlap=False).recognize(
+        PICTURE, dataset_of(), Options()
+    )
     assert [view.shape[:2] for view in encoder.views] == [(16, 24), (8, 8)]
+    assert set(answer.timings_ms) == {"decode", "locate", "views", "embed", "score", "total"}
 
 
 async def test_of_a_picture_that_is_known_no_view_is_made(start: Start) -> None:
