@@ -6,11 +6,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from typing import Any, cast
 
 from service.stages.pieces import KINDS, Kind, Piece, Value
 
-NAMES_BYTES = 128  # of an object's attributes, where they are not slots
+NAMES_BYTES = 64  # of an object's attributes, where they are not slots; asking for its __dict__ would make it one
 ENTRY_BYTES = 400  # of an entry besides its key and value: its place in the order, counters, the allocator's loss
 
 
@@ -108,7 +109,13 @@ def size_of(value: Any) -> int:
     size = sys.getsizeof(value)
     if isinstance(value, tuple):
         return size + sum(map(size_of, value))
-    if is_dataclass(value) and not isinstance(value, type):
-        own = NAMES_BYTES if hasattr(value, "__dict__") else 0
-        return size + own + sum(size_of(getattr(value, field.name)) for field in fields(value))
-    return size
+    own, parts = _attributes(value.__class__)
+    return size + own + sum([size_of(getattr(value, name)) for name in parts])
+
+
+@cache
+def _attributes(kind: type) -> tuple[int, tuple[str, ...]]:
+    """What an object of that kind takes for its attributes besides their values, and the attributes' names."""
+    if not is_dataclass(kind):
+        return 0, ()
+    return NAMES_BYTES if kind.__dictoffset__ else 0, tuple(field.name for field in fields(kind))
