@@ -62,9 +62,9 @@ class PromptSet:
 
 @dataclass(frozen=True)
 class LocatorInput:
-    """One picture ready for a localizer: `pixels [3, h, w]` and the size in pixels that boxes refer to."""
+    """One picture ready for a localizer: `pixels` and the size in pixels that boxes refer to."""
 
-    pixels: NDArray[Any]  # bytes, or floats where the localizer normalizes before its call
+    pixels: NDArray[Any]  # bytes [h, w, 3], or bytes or floats [3, h, w], as the localizer takes them
     width: int
     height: int
     prompts: PromptSet
@@ -96,9 +96,9 @@ class Localizer(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class SegmenterInput:
-    """One picture, `width` x `height`, and a box in its pixels, ready for a segmenter: `pixels [3, h, w]`."""
+    """One picture, `width` x `height`, and a box in its pixels, ready for a segmenter."""
 
-    pixels: Floats
+    pixels: NDArray[Any]  # as those of a localizer
     width: int
     height: int
     box: Box

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from service.models.resizing import resized_planes, resized_square
+from service.models.resizing import resized_square
 
 PILLOWS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -43,8 +43,6 @@ def test_a_part_of_a_picture_and_one_that_must_not_be_changed_are_read_where_the
     expected = resized_square(part.copy(), 32, "lanczos")
     rgb.setflags(write=False)
     assert np.array_equal(resized_square(rgb[10:70, 20:110], 32, "lanczos"), expected)
-    assert np.array_equal(resized_planes(rgb[10:70, 20:110], 32, "lanczos"), expected.transpose(2, 0, 1))
     small = resized_square(rgb, 90, "bicubic")
     assert small.shape == (90, 90, 3)
     assert small.flags.c_contiguous
-    assert resized_planes(rgb, 90, "bicubic").flags.c_contiguous

@@ -11,13 +11,11 @@ from scipy.ndimage import label
 
 from service.models.hardware import Hardware
 from service.models.localizers.u2net_graph import SIDE_PX, is_exact, mask_graph
-from service.models.ports import Floats, LocatorInput, PromptSet
+from service.models.ports import Bytes, Floats, LocatorInput, PromptSet
 from service.models.processors import Lane, Network, uses_bfloat16
-from service.models.resizing import resized_planes
+from service.models.resizing import resized_square
 from service.recognition.boxes import Detection, mask_extent
 
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
 MASK_LEVEL = 0.5  # of the mask stretched to [0, 1]
 LEAST_PIECE = 0.1  # of the mask's area
 INSIDE_LEVEL = 127  # of the stretched mask in whole levels; higher ones are inside
@@ -34,22 +32,18 @@ class U2NetP:
 
         self.lanes = tuple(partial(_masks, lane) for lane in self._network.lanes)
 
-    def __call__(self, pictures: Sequence[Floats]) -> list[Floats]:
-        """The masks `[320, 320]` of pictures `[3, 320, 320]`; the published graph takes one picture a call."""
+    def __call__(self, pictures: Sequence[Bytes]) -> list[Floats]:
+        """The masks `[320, 320]` of pictures `[320, 320, 3]`; the published graph takes one picture a call."""
         return _masks(self._network, pictures)
 
 
-def _masks(network: Lane, pictures: Sequence[Floats]) -> list[Floats]:
+def _masks(network: Lane, pictures: Sequence[Bytes]) -> list[Floats]:
     return [mask[0] for mask in network(pictures)]
 
 
-def preprocessed(rgb: NDArray[np.uint8]) -> Floats:
-    """`rgb [H, W, 3]` squashed to the network's input `[3, 320, 320]`."""
-    small = resized_planes(rgb, SIDE_PX, "lanczos")
-    scale = 1 / (max(float(small.max()), 1.0) * IMAGENET_STD)
-    pixels = np.multiply(small, scale[:, None, None], dtype=np.float32)
-    pixels -= (IMAGENET_MEAN / IMAGENET_STD)[:, None, None]
-    return pixels
+def preprocessed(rgb: NDArray[np.uint8]) -> Bytes:
+    """`rgb [H, W, 3]` squashed to the network's input `[320, 320, 3]`."""
+    return resized_square(rgb, SIDE_PX, "lanczos")
 
 
 def stretched(mask: Floats) -> Floats | None:
