@@ -86,7 +86,7 @@ def _single_ms(found: Found) -> float:
 
 
 def _peers(found: Found) -> Iterator[Bar]:
-    peers, gpu = found.get("peers", {}), on_gpu(found)
+    peers, gpu = {**found.get("peers", {}), "infinity": found.get("infinity", {"rows": ()})}, on_gpu(found)
     bounds = {"plain": 5.0 if gpu else 1.5, "litserve": 1.5 if gpu else 1.2, "infinity": 1.0}
     for name, bound in bounds.items():
         row = at(peers[name]["rows"], "concurrency", 8) if name in peers else None

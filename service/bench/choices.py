@@ -8,9 +8,9 @@ from typing import Any
 
 from service.errors import FieldProblem, InvalidFields
 
-PARTS = ("limit", "http", "classes", "sizes", "datasets", "peers", "memory", "registering", "observing", "decoding")
-USUAL_PARTS = PARTS[:5]
-NEED_OWN_SERVER = ("limit", "peers", "observing", "decoding")  # the models in reach, or settings
+USUAL_PARTS = ("limit", "http", "classes", "sizes", "datasets")
+PARTS = (*USUAL_PARTS, "peers", "infinity", "memory", "registering", "observing", "decoding")
+NEED_OWN_SERVER = ("limit", "peers", "infinity", "observing", "decoding")  # the models in reach, or settings
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class Choices:
             problems.append(FieldProblem("turns", "must be at least 1"))
         if self.memory_requests < 20:
             problems.append(FieldProblem("memory_requests", "must be at least 20"))
+        if "infinity" in self.parts and self.infinity is None:
+            problems.append(FieldProblem("infinity", "must say how infinity is started"))
         out_of_reach = [part for part in NEED_OWN_SERVER if part in self.parts]
         if self.url is not None and out_of_reach:
             detail = f"{', '.join(out_of_reach)} needs a service of its own: leave --url out, or the part"
@@ -85,7 +87,8 @@ def make_choices(given: Mapping[str, Any]) -> Choices:
     parts = set(given.get("only") or USUAL_PARTS)
     if named.get("url") and given.get("only") is None:
         parts.discard("limit")
-    parts |= {"peers"} if peers or "infinity" in named or "litserve_python" in named else set()
+    parts |= {"peers"} if peers or "litserve_python" in named else set()
+    parts |= {"infinity"} if "infinity" in named else set()
     parts |= {"memory"} if "memory_requests" in named else set()
     parts |= {"registering"} if "registering_classes" in named else set()
     return Choices(**{**(QUICK if quick else {}), **named, "parts": frozenset(parts)})

@@ -98,6 +98,7 @@ class _Run:
                 "observing": lambda: measure_observing(self._another, seconds, said),
                 "decoding": lambda: measure_decoding(self._another, seconds, said),
                 "peers": lambda: self._peers(meter, bare),
+                "infinity": self._infinity,
             }
         return measures
 
@@ -119,14 +120,15 @@ class _Run:
     def _peers(self, meter: Meter, bare: Bare) -> dict[str, Any]:
         started = Started(self.folder, self.environment, self.choices.litserve_python)
         request = asking_views(self.request, DEFAULT_BRANCHES)
-        found = measure_peers(meter, bare, request, started, CLASSES, self.choices.seconds, self.said)
-        if self.choices.infinity is not None:
-            alone = environment_with(**{**self.overrides, "localizer": "none"}, data_dir=self.folder / "alone")
-            server = self.stack.enter_context(this_service(self.folder, alone))
-            remote, asked = self._remote(server.url)
-            own = Meter(self.load, self.noise, asking_views(asked, (FULL,)), [server.pid], remote)
-            found["infinity"] = measure_infinity_beside(own, self.choices, started, self.said)
-        return found
+        return measure_peers(meter, bare, request, started, CLASSES, self.choices.seconds, self.said)
+
+    def _infinity(self) -> dict[str, Any]:
+        """Beside a further service, which has no localizer."""
+        alone = environment_with(**{**self.overrides, "localizer": "none"}, data_dir=self.folder / "alone")
+        server = self.stack.enter_context(this_service(self.folder, alone))
+        remote, asked = self._remote(server.url)
+        own = Meter(self.load, self.noise, asking_views(asked, (FULL,)), [server.pid], remote)
+        return measure_infinity_beside(own, self.choices, Started(self.folder, self.environment), self.said)
 
     def _another(self, settings: Mapping[str, Any]) -> Meter:
         """Of a further service with these settings, until the end of the run."""

@@ -29,6 +29,8 @@ def report(found: Row) -> Group:
     if "peers" in found:
         parts.append(_peers(found["peers"]))
         parts += [Text(f"not measured: {reason}", style="yellow") for reason in found["peers"]["missing"]]
+    if "infinity" in found:
+        parts.append(_peers({"infinity": found["infinity"]}))
     if "observing" in found:
         parts.append(_observing(found["observing"]))
     if "decoding" in found:

@@ -84,9 +84,9 @@ def made_run() -> dict[str, Any]:
         "peers": {
             "missing": ["litserve: …"],
             "plain": {"rows": [pair]},
-            "infinity": {"rows": [{**pair, "own": load(per_s=2.7)}]},
             "plain_models_ms": {"plain_ms": 200.0, "own_ms": 100.0, "plain_encoder_ms": 70.0, "own_encoder_ms": 50.0},
         },
+        "infinity": {"rows": [{**pair, "own": load(per_s=2.7)}]},
         "memory": {
             "few": 500,
             "requests": 5000,

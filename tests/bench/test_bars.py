@@ -86,7 +86,7 @@ def test_the_report_shows_every_part_the_errors_and_the_noise() -> None:
 
 def test_the_report_of_a_part_needs_no_other() -> None:
     run = made_run()
-    for part in ("limit", "http", "classes", "sizes", "datasets", "peers", "memory", "registering"):
+    for part in ("limit", "http", "classes", "sizes", "datasets", "peers", "infinity", "memory", "registering"):
         kept = {name: run[name] for name in ("machine", "models", "noise", part)}
         Console(file=io.StringIO()).print(report(kept))
 

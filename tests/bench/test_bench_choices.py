@@ -18,7 +18,8 @@ from service.errors import InvalidFields
         ({"url": "http://here"}, set(USUAL_PARTS) - {"limit"}),
         ({"only": ("http",)}, {"http"}),
         ({"only": ("http",), "peers": True}, {"http", "peers"}),
-        ({"only": ("http",), "infinity": "start"}, {"http", "peers"}),
+        ({"only": ("http",), "infinity": "start"}, {"http", "infinity"}),
+        ({"only": ("http",), "litserve_python": "python"}, {"http", "peers"}),
         ({"memory_requests": 100}, {*USUAL_PARTS, "memory"}),
         ({"registering_classes": 10, "only": ("limit",)}, {"limit", "registering"}),
     ],
@@ -42,6 +43,7 @@ def test_quick_is_fewer_points_and_what_is_given_wins() -> None:
         ({"turns": 0}, "turns"),
         ({"memory_requests": 5}, "memory_requests"),
         ({"url": "http://here", "only": ("limit",)}, "url"),
+        ({"only": ("infinity",)}, "infinity"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_by_name(given: Mapping[str, Any], field: str) -> None:
