@@ -28,7 +28,7 @@ NUMBERS: Mapping[str, type[int] | type[float]] = {
     "datasets": int,
 }
 Out = Annotated[Path, typer.Option("--out", "-o", file_okay=False, help="Folder for bench.json and bench.png.")]
-PARTS = "limit, http, classes, sizes, datasets, peers, memory, registering, observing, decoding"
+PARTS = "limit, http, classes, sizes, datasets, peers, infinity, memory, registering, observing, decoding"
 Parts = Annotated[Text, typer.Option(help=f"Of {PARTS}.")]
 Seconds = Annotated[float | None, typer.Option(help="Of one load; 8 by default.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Few points, of 3 seconds.")]

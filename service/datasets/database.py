@@ -95,8 +95,8 @@ class Database:
                 yield connection
 
     def mark(self) -> int | None:
-        """As `sqlite.Changes.mark`; None of PostgreSQL, where it takes a query."""
-        return None if self._changes is None else self._changes.mark()
+        """As `sqlite.Changes.mark`; None of PostgreSQL, where it takes a query, and of what is damaged."""
+        return None if self._changes is None or self.damage is not None else self._changes.mark()
 
     def migrate(self) -> None:
         """Look whether the file is intact, and bring the tables up to date; of several processes starting at once one

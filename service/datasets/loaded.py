@@ -25,9 +25,11 @@ class LoadedDatasets:
             return self._datasets.get(version)
 
     def keep(self, dataset: Dataset) -> None:
+        forgotten = []  # let go of when nobody waits for it: a long list takes milliseconds
         with self._lock:
             if dataset.version not in self._datasets:
                 self._bytes += dataset.held_bytes
             self._datasets[dataset.version] = dataset
             while len(self._datasets) > 1 and self._bytes > self._max_bytes:
-                self._bytes -= self._datasets.popitem(last=False)[1].held_bytes
+                forgotten.append(self._datasets.popitem(last=False)[1])
+                self._bytes -= forgotten[-1].held_bytes

@@ -53,27 +53,30 @@ def _begin(connection: sa.Connection) -> None:
 
 
 class Changes:
-    """SQLite's own count of the changes to a file, as a connection sees it that makes none. For any thread."""
+    """SQLite's own count of the changes to a file, as one connection sees it that makes none: another one counts from
+    elsewhere. For any thread."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._lock = path, threading.Lock()
+        self._address, self._lock = f"{path.absolute().as_uri()}?mode=ro", threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._closed = False
 
     def mark(self) -> int | None:
-        """Another number once anybody has changed anything; told in microseconds, as nothing is waited for. None where
-        it cannot be told."""
+        """Another number once anybody has changed anything; told in microseconds, but for the first time, as no lock of
+        others is waited for. None where it cannot be told."""
         with self._lock, suppress(sqlite3.Error):
+            if self._closed:
+                return None
             if self._connection is None:
-                address = f"{self._path.absolute().as_uri()}?mode=ro"
-                self._connection = sqlite3.connect(address, uri=True, timeout=0, check_same_thread=False)
+                self._connection = sqlite3.connect(self._address, uri=True, timeout=0, check_same_thread=False)
             return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
         return None
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             if self._connection is not None:
                 self._connection.close()
-            self._connection = None
 
 
 @contextmanager

@@ -114,25 +114,24 @@ class Seeing:
 
     async def _made(self, photo: Photograph, sight: Sight, style: Style) -> tuple[_Seen, Views | None]:
         """What is known of a sight, and its other views, if there are any."""
-        masked = photo.recall(sight.mask) if sight.mask is not None else False
-        seen = None if masked is None else _seen(photo, sight, style, masked=masked)
+        shows = photo.recall(sight.mask) if sight.mask is not None else False
+        seen = None if shows is None else _seen(photo, sight, style, masked=shows)
         if seen is not None and not seen.missing:
             return seen, None
         picture = await photo.picture()
         async with self._places:
-            masks = seen is None or seen.misses_mask
-            drawn = await self._locating.drawn_mask(photo, picture, sight.found) if masks and sight.found else None
+            masked = seen is None or seen.misses_mask
+            drawn = await self._locating.drawn_mask(photo, picture, sight.found) if masked and sight.found else None
             with photo.watch.stage("views"):
-                return await done_in(self._pool, self._made_now, photo, sight, style, seen, drawn)
+                return await done_in(self._pool, self._made_now, photo, sight, style, seen, masked=masked, drawn=drawn)
 
     def _made_now(
-        self, photo: Photograph, sight: Sight, style: Style, seen: _Seen | None, drawn: Mask | None
+        self, photo: Photograph, sight: Sight, style: Style, seen: _Seen | None, *, masked: bool, drawn: Mask | None
     ) -> tuple[_Seen, Views]:
-        """What `_made` says, in one go: what is `seen`, where that does not hang on the mask, and, of an object whose
-        mask a segmenter made, the mask as `drawn`."""
-        wants_mask = seen is None or seen.misses_mask
-        scene = _masked_scene(photo, sight, drawn) if wants_mask else Scene(photo.picture_now().rgb, sight.box)
-        if seen is None or (wants_mask and scene.mask is None):  # which may be too late this time
+        """For a thread of the pool. `seen`: None where it depends on the mask. `masked`: a mask is needed; `drawn`: a
+        segmenter's, None where it made none."""
+        scene = _masked_scene(photo, sight, drawn) if masked else Scene(photo.picture_now().rgb, sight.box)
+        if seen is None or (masked and scene.mask is None):  # which may be too late this time
             seen = _seen(photo, sight, style, masked=scene.mask is not None)
         return seen, self._looking.made(scene, seen.missing, style, photo.ready)
 

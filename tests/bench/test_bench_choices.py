@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from service.bench.choices import QUICK, USUAL_PARTS, make_choices
+from service.bench.choices import PARTS, QUICK, USUAL_PARTS, make_choices
+from service.cli import bench as command
 from service.cli.main import app
 from service.errors import InvalidFields
 
@@ -57,3 +58,7 @@ def test_bad_numbers_on_the_command_line_are_refused(tmp_path: Path) -> None:
     assert isinstance(result.exception, InvalidFields)
     assert "1,two" in result.exception.detail
     assert json.dumps(list(tmp_path.iterdir())) == "[]"
+
+
+def test_the_help_names_every_part() -> None:
+    assert ", ".join(PARTS) == command.PARTS

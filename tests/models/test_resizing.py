@@ -1,5 +1,8 @@
 """Pictures are resized as Pillow does it."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -46,3 +49,15 @@ def test_a_part_of_a_picture_and_one_that_must_not_be_changed_are_read_where_the
     small = resized_square(rgb, 90, "bicubic")
     assert small.shape == (90, 90, 3)
     assert small.flags.c_contiguous
+
+
+def test_a_picture_that_must_not_be_changed_is_shared_with_torch_without_a_word() -> None:
+    """In a process of its own, as torch would say it once in each."""
+    lines = (
+        "import numpy as np; rgb = np.zeros((8, 8, 3), np.uint8); rgb.setflags(write=False)",
+        "from service.models.resizing import resized_square; resized_square(rgb, 4, 'bicubic')",
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error:The given NumPy", "-c", ";".join(lines)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -54,8 +54,9 @@ def mask_graph(weights: Path, *, bfloat16: bool) -> openvino.Model:
     folding.run_passes(model)
     pixels = ops.parameter([1, SIDE_PX, SIDE_PX, 3], np.uint8, "pixels")
     [floats] = model.get_parameters()
+    normalized = _normalized(pixels).output(0)
     for reader in floats.output(0).get_target_inputs():
-        reader.replace_source_output(_normalized(pixels).output(0))
+        reader.replace_source_output(normalized)
     model = openvino.Model([model.outputs[0].get_node()], [pixels])
     if bfloat16:
         _mark_exact(model)
