@@ -143,8 +143,7 @@ class Recognizer:
         return await self._answer(photo, relied_on(located, plan, looks), looks, plan, answering, cascade)
 
     async def _located(self, photo: Photograph, plan: Plan) -> Located:
-        """What is located; meanwhile a large picture's full view is made, or, where the models do not take turns, any
-        picture's is looked at."""
+        """What is located; meanwhile a large full view is made, or, where the models do not take turns, looked at."""
         works: list[Coroutine[Any, Any, object]] = [self._locating.locate(photo, plan)]
         if plan.first_view is None and FULL in plan.branches and plan.box_branches:
             look = self._seeing.look if self.limits.overlap else self._seeing.make_ready
