@@ -13,6 +13,7 @@ class CurrentVersions:
         self._store, self._lock = store, threading.Lock()
         self._mark: int | None = None  # of the database when `_known` was true
         self._known: dict[str, str] = {}
+        store.mark()  # opens what is asked later, when an event loop may wait for it
 
     def known(self, name: str) -> str | None:
         """The version, told in microseconds; None where it takes a query."""
